@@ -1,0 +1,59 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test check format lock clean
+
+BIN := .venv/bin
+STEPS := style types imports migrations templates
+
+help: ## Explain the targets
+	@echo 'Banyan, a headless commerce platform. What you can make:'
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+run: ## Start the shop: ARGS="--port 8001 --empty"; Ctrl-C stops all of it
+	@requirements/install run
+	@exec $(BIN)/banyan up $(ARGS)
+
+test: ## Run every test: PYTEST_ARGS="tests/kernel -k saga"
+	@requirements/install dev
+	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: ## Check style, types, imports between modules, migrations and templates
+	@requirements/install dev
+	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs $(STEPS)
+
+format: ## Rewrite the code in the one style
+	@requirements/install dev
+	@$(BIN)/ruff check --quiet --fix-only
+	@$(BIN)/ruff format
+
+lock: ## Lock the requirements with hashes; ARGS=--upgrade takes newer ones
+	@requirements/install dev
+	@$(COMPILE) --group build --output-file requirements/run.txt
+	@$(COMPILE) --group dev --constraints requirements/run.txt --output-file requirements/dev.txt
+
+COMPILE = $(BIN)/uv pip compile pyproject.toml $(ARGS) --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
+
+clean: ## Remove what tools wrote; your shop's data in .banyan stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
+	@find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+# The steps of `make check`. Each prints one line, or all that is wrong.
+.PHONY: $(STEPS)
+define step
+@if out=$$(exec 2>&1; $(1)); then echo '  $@ ✓'; else printf '%s\n' "$$out"; echo '  $@ ✗'; exit 1; fi
+endef
+
+style:
+	$(call step,$(BIN)/ruff check && $(BIN)/ruff format --check)
+
+types:
+	$(call step,$(BIN)/mypy --no-error-summary)
+
+imports:
+	$(call step,$(BIN)/lint-imports --no-logo)
+
+migrations:
+	$(call step,find src -path '*/migrations/*.sql' -exec $(BIN)/squawk {} +)
+
+templates:
+	$(call step,find src -path '*/templates/*.html*' -exec $(BIN)/djlint --check --lint {} +)

@@ -1,0 +1,300 @@
+"""The command line: start a shop, look after it, and what plugins bring along."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App as Commands
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from banyan.engines import upkeep
+from banyan.engines.estate import Estate
+from banyan.engines.trouble import EngineError
+from banyan.kernel import health, http, migration, telemetry, topology
+from banyan.kernel.app import App, House, discover, graph
+from banyan.kernel.security import TokenGate, fingerprint
+from banyan.kernel.serve import run, serve
+from banyan.kernel.settings import Misconfigured, environment, load
+from banyan.kernel.telemetry import TelemetrySettings
+
+commands = Commands(
+    name="banyan",
+    help="A headless commerce platform.",
+    version_flags=["--version"],
+    help_on_error=True,
+)
+console = Console(highlight=False)
+
+Data = Annotated[Path, Parameter(help="Where this shop keeps its data.")]
+File = Annotated[Path | None, Parameter(help="A topology file; without one, all is one process.")]
+HERE = Path(".banyan")
+"""The data folder of a shop unless another is named."""
+
+
+def main() -> None:
+    """Run one command; what an operator can mend is told in a sentence."""
+    try:
+        _add_plugin_commands()
+        sys.exit(commands())
+    except (Misconfigured, EngineError) as trouble:
+        console.print(f"[red]banyan cannot do that:[/red] {trouble}", soft_wrap=True)
+        sys.exit(1)
+
+
+@commands.command
+def up(
+    *,
+    topology: File = None,
+    port: Annotated[int, Parameter(help="The port on 127.0.0.1.")] = 8000,
+    data: Data = HERE,
+    workers: Annotated[
+        int | None, Parameter(help="How many processes share the port; else one for each core.")
+    ] = None,
+    empty: Annotated[bool, Parameter(negative="", help="Begin without the demo shop.")] = False,
+) -> int:
+    """Run a whole shop on this machine until Ctrl-C."""
+    house, shop = discover(), _estate(data, topology)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(shop.own())
+        listening = stack.enter_context(upkeep.listening(port))
+        stack.enter_context(shop)
+        run(_prepare(house, shop, empty=empty))
+        cores = os.cpu_count() or 1
+        run(upkeep.keep_up(house, shop, listening, workers or cores, topology, _say))
+    return 0
+
+
+@commands.command(name="serve")
+def serve_process(
+    *,
+    process: Annotated[str, Parameter(help="Its name in the topology.")] = "monolith",
+    fd: Annotated[int, Parameter(help="The listening socket that it inherits.")],
+    instance: Annotated[
+        str, Parameter(help="Tells replicas apart; it takes back what its predecessor held.")
+    ] = "one",
+    topology: File = None,
+    data: Data = HERE,
+) -> int:
+    """Run one process of a shop, as a container would."""
+    shop = _estate(data, topology)
+    shop.topology.process(process)
+    settings = load(
+        TelemetrySettings,
+        "telemetry",
+        file=shop.topology.settings,
+        environment=environment(),
+    )
+    telemetry.configure(process, instance, settings)
+    run(_serve(_app(discover(), shop, instance), shop, socket.socket(fileno=fd)))
+    return 0
+
+
+@commands.command
+def migrate(*, topology: File = None, data: Data = HERE) -> int:
+    """Bring the database up to date."""
+    with _estate(data, topology) as shop:
+        applied = run(_migrate(discover(), shop))
+    console.print(f"{applied} migrations applied" if applied else "the database is up to date")
+    return 0
+
+
+@commands.command
+def seed(*, topology: File = None, data: Data = HERE) -> int:
+    """Fill an empty shop with something to look at; a shop with data is left alone."""
+    with _estate(data, topology) as shop:
+        run(_prepare(discover(), shop, empty=False))
+    return 0
+
+
+@commands.command
+def check(*, topology: File = None) -> int:
+    """Say whether a topology can work, and if not, what to change."""
+    _check(discover(), _read(topology))
+    console.print("the topology is sound")
+    return 0
+
+
+@commands.command
+def doctor(
+    *,
+    repair: Annotated[
+        bool, Parameter(negative="", help="Mend what can be mended, and say what was done.")
+    ] = False,
+    topology: File = None,
+    data: Data = HERE,
+) -> int:
+    """Check every invariant of a running or stopped shop; exit with 1 if one does not hold."""
+
+    async def examine(app: App) -> int:
+        diagnoses = await health.examine(app, repair=repair)
+        _print(diagnoses)
+        return 0 if all(one.healthy for one in diagnoses) else 1
+
+    return _with_shop(examine, topology, data)
+
+
+def _print(diagnoses: tuple[health.Diagnosis, ...]) -> None:
+    table = Table("module", "invariant", "", "found")
+    for one in diagnoses:
+        mark = "[green]ok[/green]" if one.healthy else "[red]broken[/red]"
+        told = [*one.found, *(f"[green]mended:[/green] {what}" for what in one.mended)]
+        table.add_row(one.module, one.title, mark, "\n".join(told))
+    console.print(table)
+
+
+async def _prepare(house: House, shop: Estate, *, empty: bool) -> None:
+    """Migrate and, unless it shall stay empty, seed; a seed leaves a shop with data alone."""
+    await _migrate(house, shop)
+    if empty:
+        return
+    async with _opened(_app(house, shop, "seed"), at_work=True) as app:
+        for plugin in house.plugins:
+            if plugin.seed:
+                await plugin.seed(app.ask, _say)
+
+
+async def _migrate(house: House, shop: Estate) -> int:
+    if shop.is_embedded:
+        await migration.create_database(shop.administrator(database="postgres"), "banyan")
+    applied = 0
+    for address in sorted({shop.administrator(module.name) for module in house.modules}):
+        here = [m for m in house.modules if shop.administrator(m.name) == address]
+        applied += await migration.migrate(
+            here, dsn=address, url=address, password=shop.password, say=_say
+        )
+    return applied
+
+
+async def _serve(app: App, shop: Estate, listening: socket.socket) -> None:
+    async with _opened(app, at_work=True):
+        application = http.build(
+            app.routes(),
+            dependencies=app.dependencies(),
+            gate=TokenGate(fingerprint(shop.admin_token().reveal())),
+            ready=app.ready,
+        )
+        await serve(application, listening, ready=lambda: print("ready", flush=True))
+
+
+def _app(house: House, shop: Estate, instance: str) -> App:
+    return App(
+        house,
+        dsn=shop.dsn,
+        folder=shop.folder,
+        configured=shop.topology.settings,
+        environment=shop.environment(),
+        instance=instance,
+    )
+
+
+@asynccontextmanager
+async def _opened(app: App, *, at_work: bool) -> AsyncIterator[App]:
+    """Open an application, with or without its background work, and close it again."""
+    try:
+        await (app.start() if at_work else app.open())
+        yield app
+    finally:
+        await app.close()
+
+
+def _with_shop(
+    work: Callable[[App], Awaitable[int]], file: Path | None, data: Path, *, at_work: bool = False
+) -> int:
+    """Do something in a running or stopped shop."""
+
+    async def inside(shop: Estate) -> int:
+        house = discover()
+        async with AsyncExitStack() as stack:
+            if shop.started:
+                await stack.enter_async_context(upkeep.with_companions(house, shop, _say))
+            app = _app(house, shop, f"cli-{os.getpid()}")
+            return await work(await stack.enter_async_context(_opened(app, at_work=at_work)))
+
+    with _estate(data, file) as shop:
+        return int(run(inside(shop)))
+
+
+def _add_plugin_commands() -> None:
+    """Make the commands that plugins declare: `import products` goes below `import`."""
+    groups: dict[str, Commands] = {}
+    for plugin in discover().plugins:
+        for name, function in plugin.commands.items():
+            *group, last = name.split()
+            parent = commands
+            for word in group:
+                if word not in groups:
+                    groups[word] = Commands(name=word)
+                    commands.command(groups[word])
+                parent = groups[word]
+            parent.command(_as_command(function), name=last)
+
+
+def _as_command(function: Callable[..., Awaitable[int]]) -> Callable[..., int]:
+    """Hand a plugin's function the shop, and its other parameters to the command line."""
+    told = inspect.signature(function)
+    data = inspect.Parameter("data", inspect.Parameter.KEYWORD_ONLY, default=HERE, annotation=Data)
+    file = inspect.Parameter(
+        "topology", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=File
+    )
+
+    @functools.wraps(function)
+    def command(*args: object, **kwargs: object) -> int:
+        where: Mapping[str, Any] = {name: kwargs.pop(name) for name in ("topology", "data")}
+        return _with_shop(
+            lambda app: function(app.ask, *args, **kwargs),
+            where["topology"],
+            where["data"],
+            at_work=True,
+        )
+
+    own = list(told.parameters.values())[1:]
+    hints = inspect.get_annotations(function, eval_str=True)
+    own = [one.replace(annotation=hints[one.name]) for one in own]
+    command.__signature__ = told.replace(  # type: ignore[attr-defined]
+        parameters=[*own, data, file], return_annotation=int
+    )
+    del command.__wrapped__
+    command.__annotations__ = {one.name: one.annotation for one in [*own, data, file]}
+    return command
+
+
+def _estate(data: Path, file: Path | None) -> Estate:
+    told = _read(file)
+    _check(discover(), told)
+    return Estate(data, told, _say)
+
+
+def _read(file: Path | None) -> topology.Topology:
+    return topology.read(file, environment=environment())
+
+
+def _check(house: House, told: topology.Topology) -> None:
+    topology.check(
+        told,
+        modules=[module.name for module in house.modules],
+        channels=[channel.name for channel in house.channels],
+        needs=graph(house.modules),
+    )
+    if len(told.processes) > 1:
+        raise Misconfigured(
+            "this version runs a shop in one process; merge the [process.*] tables into one"
+        )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

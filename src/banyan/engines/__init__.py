@@ -1,0 +1,1 @@
+"""The engines that a shop stands on, started locally from wheels."""

@@ -1,0 +1,1 @@
+"""The kernel: how modules live together; it knows no business."""

@@ -1,0 +1,310 @@
+"""Builds the house of its modules: wires services by their constructors, starts and stops."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, NewType, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from banyan.kernel import settings
+from banyan.kernel.clock import Clock, SystemClock
+from banyan.kernel.contract import is_contract
+from banyan.kernel.database import Database
+from banyan.kernel.driver import Sagas
+from banyan.kernel.flag import Flags
+from banyan.kernel.ids import Ids
+from banyan.kernel.link import Link, direct
+from banyan.kernel.module import Channel, Module, Plugin
+from banyan.kernel.outbox import Inbox, Outbox, local_carrier
+from banyan.kernel.settings import Misconfigured, Settings
+from banyan.kernel.worker import Worker
+
+C = TypeVar("C")
+
+DataFolder = NewType("DataFolder", Path)
+"""Where this shop may keep files of its own, as a constructor annotation."""
+
+
+@dataclass
+class House:
+    """What is installed: every module, plugin and channel that can be found."""
+
+    modules: list[Module] = field(default_factory=list)
+    plugins: list[Plugin] = field(default_factory=list)
+    channels: list[Channel] = field(default_factory=list)
+
+
+def discover() -> House:
+    """Find the declarations of `banyan.modules.*`, plugins and channels, and of other packages."""
+    house = House()
+    for kind, found in (("module", house.modules), ("plugin", house.plugins)):
+        for name in _packages(f"banyan.{kind}s"):
+            declared = importlib.import_module(f"banyan.{kind}s.{name}.{kind}")
+            cast("list[Any]", found).append(getattr(declared, kind))
+    house.plugins += [point.load() for point in entry_points(group="banyan.plugins")]
+    for name in _packages("banyan.channels"):
+        declared = importlib.import_module(f"banyan.channels.{name}.channel")
+        house.channels.append(declared.channel)
+    return house
+
+
+@dataclass
+class Room:
+    """A module that lives in this process: its data, its services, its background."""
+
+    module: Module
+    database: Database
+    worker: Worker
+    services: dict[type[object], Any]
+
+    def service(self, kind: type[C]) -> C:
+        """Find a service by its class; for the checks and jobs that name its methods."""
+        return next(s for s in self.services.values() if isinstance(s, kind))
+
+
+class App:
+    """A process of the shop: some modules, with everything they need to work.
+
+    `dsn` says where each module's data is. `link` decides how calls travel. `elsewhere` answers
+    contracts of modules that do not live here.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        *,
+        dsn: Callable[[str], str],
+        folder: Path,
+        configured: Mapping[str, Mapping[str, Any]] | None = None,
+        environment: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        flags: Flags | None = None,
+        link: Link = direct,
+        elsewhere: Mapping[type[Any], Any] | None = None,
+        instance: str = "one",
+    ) -> None:
+        self.house = house
+        self.clock = clock or SystemClock()
+        self.ids = ids or Ids(self.clock)
+        self.flags = flags or Flags(folder / "flags.json", clock=self.clock)
+        self.rooms: dict[str, Room] = {}
+        self._contracts: dict[type[object], Any] = {
+            protocol: link(protocol, service) for protocol, service in (elsewhere or {}).items()
+        }
+        self._folder = folder
+        self._configured = configured or {}
+        self._environment = environment or {}
+        self._link = link
+        self._stack = AsyncExitStack()
+        self._ports = self._fill_ports()
+        for module in in_order(house.modules, elsewhere=self._contracts):
+            database = Database(
+                module.name, dsn(module.name), clock=self.clock, ids=self.ids, instance=instance
+            )
+            self.rooms[module.name] = self._furnish(module, database)
+
+    def ask(self, protocol: type[C]) -> C:
+        """Return what answers a contract, wherever it lives."""
+        return cast(C, self._contracts[protocol])
+
+    def dependencies(self) -> dict[str, Any]:
+        """Return what HTTP handlers may ask for by name: each module's contract, ids, the clock."""
+        contracts = {
+            room.module.name: self._contracts[protocol]
+            for room in self.rooms.values()
+            for protocol in list(room.module.offers)[:1]
+        }
+        return {**contracts, "ids": self.ids, "clock": self.clock}
+
+    def routes(self) -> list[Any]:
+        """Collect the HTTP faces of everything in the house."""
+        parts: Iterable[Any] = [*self.house.modules, *self.house.plugins, *self.house.channels]
+        return [route for part in parts for route in part.routes]
+
+    async def open(self) -> None:
+        """Connect and open what wants to be opened, without any background work."""
+        for room in self.rooms.values():
+            await room.database.open()
+            self._stack.push_async_callback(room.database.close)
+            await room.worker.sagas.open()
+        for one in self._openable():
+            await one.open()
+            self._stack.push_async_callback(one.close)
+
+    async def start(self) -> None:
+        """Open, and begin the background work of every module."""
+        await self.open()
+        for room in self.rooms.values():
+            room.worker.start()
+            self._stack.push_async_callback(room.worker.stop)
+
+    async def close(self) -> None:
+        """Stop the background work and let go of everything."""
+        await self._stack.aclose()
+
+    async def ready(self) -> Mapping[str, bool]:
+        """Tell of each module whether its data can be reached."""
+        return {name: await _answers(room.database) for name, room in self.rooms.items()}
+
+    def _furnish(self, module: Module, database: Database) -> Room:
+        sagas = Sagas(database)
+        have: dict[Any, Any] = {Database: database, Sagas: sagas}
+        undertakings = []
+        for kind in module.sagas:
+            have[kind] = self._build(kind, module.name, have)
+            undertakings.append(have[kind])
+        services = {
+            protocol: self._build(service, module.name, have)
+            for protocol, service in module.offers.items()
+        }
+        for protocol, service in services.items():
+            self._contracts[protocol] = self._link(protocol, service, database)
+        made = [*services.values(), *undertakings]
+        reactions = {r.name: (r, _bound(r.react, made)) for r in module.reactions}
+        sagas.know(undertakings, {job: _bound(job.work, made) for job in module.jobs})
+        inbox = Inbox(database, reactions)
+        outbox = Outbox(database, local_carrier(self._inboxes))
+        return Room(module, database, Worker(database, outbox, inbox, sagas), services)
+
+    def _inboxes(self) -> Sequence[Inbox]:
+        return [room.worker.inbox for room in self.rooms.values()]
+
+    def _fill_ports(self) -> dict[type[object], dict[str, Any]]:
+        ports: dict[type[object], dict[str, Any]] = {}
+        for plugin in self.house.plugins:
+            for port, kind in plugin.fills.items():
+                ports.setdefault(port, {})[plugin.name] = self._build(kind, plugin.name, {})
+        return ports
+
+    def _openable(self) -> list[Any]:
+        filled = [one for by_name in self._ports.values() for one in by_name.values()]
+        offered = [one for room in self.rooms.values() for one in room.services.values()]
+        return [one for one in (*filled, *offered) if hasattr(one, "open")]
+
+    def _build(self, kind: type[C], section: str, have: Mapping[Any, Any]) -> C:
+        """Make an object by handing its constructor what the annotations ask for."""
+        hints = get_type_hints(kind.__init__)
+        told = inspect.signature(kind.__init__).parameters.values()
+        parameters = [one.name for one in told if one.name in hints]
+        return kind(
+            **{
+                name: self._provide(hints[name], section, have, f"{kind.__name__}({name})")
+                for name in parameters
+            }
+        )
+
+    def _provide(self, wanted: Any, section: str, have: Mapping[Any, Any], who: str) -> Any:
+        simple = {Clock: self.clock, Ids: self.ids, Flags: self.flags, DataFolder: self._folder}
+        if wanted in have:
+            return have[wanted]
+        if wanted in simple:
+            return simple[wanted]
+        if inspect.isclass(wanted) and issubclass(wanted, Settings):
+            return settings.load(
+                wanted, section, file=self._configured, environment=self._environment
+            )
+        if wanted in self._contracts:
+            return self._contracts[wanted]
+        if get_origin(wanted) is not None and issubclass(get_origin(wanted), Mapping):
+            return self._ports.get(get_args(wanted)[1], {})
+        return self._only_plugin(wanted, who)
+
+    def _only_plugin(self, port: Any, who: str) -> Any:
+        filled = self._ports.get(port, {})
+        name = getattr(port, "__name__", str(port))
+        if len(filled) != 1:
+            found = ", ".join(filled) or "none"
+            raise Misconfigured(
+                f"{who} needs {name}: a module must offer it or one plugin fill it, found {found}"
+            )
+        return next(iter(filled.values()))
+
+
+def needs(module: Module) -> dict[type[object], str]:
+    """List the contracts that a module's services and sagas ask for, with who asks."""
+    return {
+        hint: kind.__name__
+        for kind in (*module.offers.values(), *module.sagas)
+        if kind.__init__ is not object.__init__
+        for hint in get_type_hints(kind.__init__).values()
+        if is_contract(hint)
+    }
+
+
+def graph(
+    modules: Iterable[Module], *, elsewhere: Container[type[object]] = ()
+) -> dict[str, set[str]]:
+    """Tell which module asks which, apart from contracts that are answered elsewhere."""
+    modules = list(modules)
+    owner = {protocol: module.name for module in modules for protocol in module.offers}
+    asked: dict[str, set[str]] = {}
+    for module in modules:
+        for contract, who in needs(module).items():
+            if contract in elsewhere:
+                continue
+            if contract not in owner:
+                raise Misconfigured(
+                    f"{who} in {module.name} asks for {contract.__name__}, which no module offers"
+                )
+            asked.setdefault(module.name, set()).add(owner[contract])
+    return {module.name: asked.get(module.name, set()) for module in modules}
+
+
+def in_order(modules: Iterable[Module], *, elsewhere: Container[type[object]] = ()) -> list[Module]:
+    """Put those who are asked before those who ask; a cycle of synchronous calls is refused."""
+    by_name = {module.name: module for module in modules}
+    asks = graph(by_name.values(), elsewhere=elsewhere)
+    placed: dict[str, Module] = {}
+
+    def place(name: str, way: tuple[str, ...]) -> None:
+        if name in way:
+            circle = " → ".join((*way[way.index(name) :], name))
+            raise Misconfigured(f"modules ask each other in a circle: {circle}; tell an event")
+        if name not in placed:
+            for asked in sorted(asks[name]):
+                place(asked, (*way, name))
+            placed[name] = by_name[name]
+
+    for name in sorted(by_name):
+        place(name, ())
+    return list(placed.values())
+
+
+def _bound(function: Callable[..., Any], objects: Sequence[Any]) -> Callable[..., Any]:
+    """Bind a method that a declaration names by its class to the object of that class."""
+    if "." not in function.__qualname__:
+        for one in objects:
+            if isinstance(one, _first_parameter(function)):
+                return cast("Callable[..., Any]", function.__get__(one))
+    for one in objects:
+        bound = getattr(one, function.__name__, None)
+        if getattr(bound, "__func__", None) is function:
+            return cast("Callable[..., Any]", bound)
+    raise Misconfigured(f"{function.__qualname__} belongs to no service of its module")
+
+
+def _first_parameter(function: Callable[..., Any]) -> type[object]:
+    name = next(iter(inspect.signature(function).parameters))
+    return cast("type[object]", get_type_hints(function)[name])
+
+
+async def _answers(database: Database) -> bool:
+    try:
+        return bool(await database.value("SELECT true"))
+    except Exception:  # noqa: BLE001 - whatever it is, it is not ready
+        return False
+
+
+def _packages(root: str) -> list[str]:
+    try:
+        package = importlib.import_module(root)
+    except ModuleNotFoundError:
+        return []
+    return sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.ispkg)

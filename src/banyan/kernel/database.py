@@ -1,0 +1,300 @@
+"""A module's own data: one schema, one role, one pool; transactions that stay inside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeVar, cast
+
+import asyncpg
+import msgspec
+
+from banyan.kernel import fault, telemetry
+from banyan.kernel.clock import Clock
+from banyan.kernel.doors import through
+from banyan.kernel.event import Envelope, Event
+from banyan.kernel.ids import Ids
+
+T = TypeVar("T")
+
+Record = asyncpg.Record
+UniqueViolation = asyncpg.UniqueViolationError
+CheckViolation = asyncpg.CheckViolationError
+ForeignKeyViolation = asyncpg.ForeignKeyViolationError
+
+RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+"""Errors of a transaction that may simply be tried again."""
+
+DOWN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    asyncpg.LockNotAvailableError,
+    OSError,
+)
+"""Errors that say that the database cannot be reached now."""
+
+
+class Statements(Protocol):
+    """What SQL can be run on: a transaction, or the database outside of one."""
+
+    async def one(self, sql: str, *values: object) -> Record | None:
+        """Return the first row, or None."""
+        ...
+
+    async def all(self, sql: str, *values: object) -> list[Record]:
+        """Return all rows."""
+        ...
+
+    async def value(self, sql: str, *values: object) -> Any:
+        """Return the first column of the first row, or None."""
+        ...
+
+
+class Transaction:
+    """An open transaction of one module. What it tells leaves with its commit, or not at all."""
+
+    def __init__(self, database: Database, connection: asyncpg.Connection[Record]) -> None:
+        self.database = database
+        self._connection = connection
+        self._told: list[Event] = []
+        self._after: list[Callable[[], None]] = []
+
+    async def one(self, sql: str, *values: object) -> Record | None:
+        """Return the first row, or None."""
+        statements.add(self.database.module, sql)
+        return await self._connection.fetchrow(sql, *values)
+
+    async def all(self, sql: str, *values: object) -> list[Record]:
+        """Return all rows."""
+        statements.add(self.database.module, sql)
+        return await self._connection.fetch(sql, *values)
+
+    async def value(self, sql: str, *values: object) -> Any:
+        """Return the first column of the first row, or None."""
+        statements.add(self.database.module, sql)
+        return await self._connection.fetchval(sql, *values)
+
+    async def execute(self, sql: str, *values: object) -> int:
+        """Run a statement and return how many rows it touched."""
+        statements.add(self.database.module, sql)
+        status = await self._connection.execute(sql, *values)
+        return int(status.rsplit(" ", 1)[-1]) if status[-1].isdigit() else 0
+
+    def tell(self, *events: Event) -> None:
+        """Say what has happened; it goes into the outbox with this commit."""
+        for event in events:
+            if event.module != self.database.module:
+                raise TypeError(f"{self.database.module} cannot tell {event.type}, it is not its")
+        self._told.extend(events)
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Do something in memory once this has been committed."""
+        self._after.append(act)
+
+    async def flush(self) -> None:
+        """Write what was told into the outbox: one statement, whatever its number."""
+        if not self._told:
+            return
+        envelopes = [self.database.wrap(event) for event in self._told]
+        await self.execute(
+            "INSERT INTO outbox (id, type, time, body, traceparent) "
+            "SELECT * FROM unnest("
+            "$1::uuid[], $2::text[], $3::timestamptz[], $4::jsonb[], $5::text[])",
+            [e.id for e in envelopes],
+            [e.type for e in envelopes],
+            [e.time for e in envelopes],
+            [e.data for e in envelopes],
+            [e.traceparent for e in envelopes],
+        )
+        self._told.clear()
+        self.after_commit(self.database.wake)
+
+    def committed(self) -> None:
+        """Do what was left for after the commit."""
+        for act in self._after:
+            act()
+
+
+class Database:
+    """The data of one module, reached with the module's own role.
+
+    Commits are durable; reads outside of a transaction see the last commit.
+    """
+
+    def __init__(
+        self, module: str, dsn: str, *, clock: Clock, ids: Ids, size: int = 10, instance: str = ""
+    ) -> None:
+        self.module = module
+        self.clock = clock
+        self.ids = ids
+        self.instance = instance
+        self.wake: Callable[[], None] = _nobody
+        self._dsn = dsn
+        self._size = size
+        self._pool: asyncpg.Pool[Record] | None = None
+
+    async def open(self) -> None:
+        """Connect."""
+        self._pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=1,
+            max_size=self._size,
+            init=_teach_types,
+            reset=_leave_as_it_is,
+            server_settings=self._settings(),
+        )
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        if self._pool:
+            await self._pool.close()
+
+    async def connect(self) -> asyncpg.Connection[Record]:
+        """Open a connection outside of the pool, for what must not starve when the pool does."""
+        connection = await asyncpg.connect(self._dsn, server_settings=self._settings())
+        await _teach_types(connection)
+        return connection
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Transaction]:
+        """Open a transaction, or join the one that this module has open."""
+        current = _open.get()
+        if current is not None:
+            if current.database is not self:
+                raise RuntimeError(
+                    f"a transaction of {current.database.module} may not span {self.module}"
+                )
+            yield current
+            return
+        with through("transaction", self.module, module=self.module):
+            async with self.apart() as connection:
+                tx = Transaction(self, connection)
+                token = _open.set(tx)
+                statements.begin(self.module)
+                try:
+                    async with connection.transaction():
+                        yield tx
+                        if noted := noting.get():
+                            await noted(tx)
+                        await tx.flush()
+                        fault.reached(f"before commit {self.module}")
+                    fault.reached(f"after commit {self.module}")
+                finally:
+                    _open.reset(token)
+                tx.committed()
+
+    async def one(self, sql: str, *values: object) -> Record | None:
+        """Return the first row, or None."""
+        async with self._reading() as connection:
+            return await connection.fetchrow(sql, *values)
+
+    async def all(self, sql: str, *values: object) -> list[Record]:
+        """Return all rows."""
+        async with self._reading() as connection:
+            return await connection.fetch(sql, *values)
+
+    async def value(self, sql: str, *values: object) -> Any:
+        """Return the first column of the first row, or None."""
+        async with self._reading() as connection:
+            return await connection.fetchval(sql, *values)
+
+    def wrap(self, event: Event) -> Envelope:
+        """Put an event into its envelope."""
+        return Envelope(
+            id=self.ids.new(),
+            source=f"/modules/{self.module}",
+            type=event.type,
+            time=self.clock.now(),
+            data=event,
+            traceparent=telemetry.carry(),
+        )
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator[asyncpg.Connection[Record]]:
+        """Take a connection that has nothing to do with an open transaction; for the kernel."""
+        assert self._pool, "the database is opened when the application starts"
+        async with self._pool.acquire() as connection:
+            yield cast("asyncpg.Connection[Record]", connection)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[asyncpg.Connection[Record]]:
+        """Read where we are: inside our open transaction, or else on any connection."""
+        statements.add(self.module, "read")
+        current = _open.get()
+        if current is not None and current.database is self:
+            yield current._connection  # noqa: SLF001 - a transaction belongs to its database
+            return
+        async with self.apart() as connection:
+            yield connection
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "application_name": f"banyan {self.module}",
+            "search_path": f"{self.module}, extensions",
+            "lock_timeout": "10s",
+            "idle_in_transaction_session_timeout": "30s",
+        }
+
+
+class Count:
+    """Statements and transactions so far, by module: tests assert what an operation costs."""
+
+    def __init__(self) -> None:
+        self.run: list[tuple[str, str]] = []
+        self.watching = False
+
+    def add(self, module: str, sql: str) -> None:
+        """Count one statement."""
+        if self.watching:
+            self.run.append((module, sql))
+
+    def begin(self, module: str) -> None:
+        """Count a transaction."""
+        self.add(module, "BEGIN")
+
+
+statements = Count()
+noting: ContextVar[Callable[[Transaction], Awaitable[None]] | None] = ContextVar(
+    "noting", default=None
+)
+"""What the kernel itself writes into the next transaction before it is committed."""
+
+_open: ContextVar[Transaction | None] = ContextVar("open", default=None)
+
+
+def in_transaction() -> str | None:
+    """Name the module that has a transaction open here, if one has."""
+    current = _open.get()
+    return current.database.module if current else None
+
+
+def convert(row: Record | Mapping[str, Any], kind: type[T]) -> T:
+    """Make a value of a row whose columns are named like its fields."""
+    return msgspec.convert(dict(row), kind)
+
+
+def convert_all(rows: Sequence[Record], kind: type[T]) -> tuple[T, ...]:
+    """Make a value of each row."""
+    return tuple(msgspec.convert(dict(row), kind) for row in rows)
+
+
+def _nobody() -> None:
+    """Wake nobody: no worker runs here."""
+
+
+async def _teach_types(connection: asyncpg.Connection[Record]) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: msgspec.json.encode(value).decode(),
+        decoder=msgspec.json.decode,
+    )
+
+
+async def _leave_as_it_is(_: object) -> None:
+    """Spare the RESET on release: no session state is ever set."""

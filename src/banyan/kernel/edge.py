@@ -1,0 +1,196 @@
+"""The edge of the house: what every request passes on its way in, and every answer on its way out.
+
+It is plain ASGI around the router, so that what finds no route is met in the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import nullcontext
+from time import perf_counter
+from typing import Any
+
+from banyan.kernel import link, telemetry
+from banyan.kernel.idempotency import Idempotency
+from banyan.kernel.language import Visit
+from banyan.kernel.refusal import (
+    BadRequest,
+    BodyTooLarge,
+    Flaw,
+    Headers,
+    Unauthenticated,
+    problem_of,
+    written,
+)
+from banyan.kernel.security import Caller, Gate
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MOST_BYTES = 1024 * 1024
+
+IDEMPOTENCY_KEY = r'^("(?:[ !#-\[\]-~]|\\["\\]){1,255}"|[A-Za-z0-9!#$%&\'*+.^_`|~:/=-]{1,255})$'
+"""A structured string (RFC 9651), or the bare key that most clients send."""
+
+VISIT = "banyan_visit"
+"""Where the scope tells the edge that the answer depends on market and language."""
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_ALWAYS: Headers = [(b"x-content-type-options", b"nosniff")]
+_UNLESS_SAID: dict[bytes, bytes] = {
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"referrer-policy": b"no-referrer",
+}
+
+
+class Gone(Exception):
+    """The client hung up before it had said everything."""
+
+
+class Edge:
+    """Opens the call that a request is: its trace, caller, idempotency key and deadline."""
+
+    def __init__(self, app: App, gate: Gate, *, seconds: float = link.DEADLINE_SECONDS) -> None:
+        self._app = app
+        self._gate = gate
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = perf_counter()
+        headers = dict(scope["headers"])
+        answer = _Answer(scope, send)
+        carried = headers.get(b"traceparent")
+        following = telemetry.follow(carried.decode("latin-1")) if carried else nullcontext()
+        with following, telemetry.span("http", kind="server") as span:
+            try:
+                await self._answer(answer, headers, receive)
+            finally:
+                route = answer.scope.get("path_template", "unmatched")
+                span.update_name(f"http {answer.method} {route}")
+                span.set_attribute("http.request.method", answer.method)
+                span.set_attribute("http.route", route)
+                span.set_attribute("http.response.status_code", answer.status)
+                telemetry.observe(
+                    "http",
+                    perf_counter() - begun,
+                    method=answer.method,
+                    route=route,
+                    status=answer.status,
+                )
+
+    async def _answer(self, answer: _Answer, headers: dict[bytes, bytes], receive: Receive) -> None:
+        try:
+            _refuse_nul(answer.scope)
+            caller = await self._caller(headers)
+            if answer.scope["method"] == "POST" and b"idempotency-key" in headers:
+                answer.idempotency, receive = await _keyed(answer.scope, headers, receive, caller)
+            with link.calling(seconds=self._seconds, caller=caller, idempotency=answer.idempotency):
+                await self._app(answer.scope, receive, answer.send)
+        except Gone:
+            return
+        except Exception as error:
+            if answer.status:
+                raise
+            status, refused, body = written(problem_of(error), path=answer.scope["path"])
+            await answer.send({"type": "http.response.start", "status": status, "headers": refused})
+            await answer.send({"type": "http.response.body", "body": body})
+
+    async def _caller(self, headers: dict[bytes, bytes]) -> Caller:
+        told = headers.get(b"authorization")
+        if told is None:
+            return link.ANYBODY
+        scheme, _, token = told.decode("latin-1").partition(" ")
+        caller = await self._gate.caller(token.strip()) if scheme.lower() == "bearer" else None
+        if caller is None:
+            raise Unauthenticated
+        return caller
+
+
+class _Answer:
+    """An answer on its way out: everything that is said in headers whatever it is."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        self.head = self.method == "HEAD"
+        # A HEAD is answered like the GET that it asks about, without the body.
+        self.scope = {**scope, "method": "GET"} if self.head else scope
+        self.status = 0
+        self.idempotency: Idempotency | None = None
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], *self._more(message["headers"])]
+        elif self.head:
+            message = {**message, "body": b""}
+        await self._send(message)
+
+    def _more(self, said: Headers) -> Headers:
+        names = {name for name, _ in said}
+        more = [*_ALWAYS, (b"trace-id", telemetry.trace_id().encode())]
+        more += [pair for pair in _UNLESS_SAID.items() if pair[0] not in names]
+        if self.idempotency and self.idempotency.replayed:
+            more.append((b"idempotent-replayed", b"true"))
+        visit: Visit | None = self.scope.get(VISIT)
+        if visit and self.status < 400:  # noqa: PLR2004 - a refusal is in English everywhere
+            more.append((b"content-language", visit.locale.encode()))
+            more.append((b"vary", b"Accept-Language, Banyan-Market"))
+        return more
+
+
+def _refuse_nul(scope: Scope) -> None:
+    if "\0" in scope["path"]:
+        raise BadRequest(errors=(Flaw(parameter="path", detail="It contains a NUL character"),))
+    if b"%00" in scope["query_string"]:
+        raise BadRequest(errors=(Flaw(parameter="query", detail="It contains a NUL character"),))
+
+
+async def _keyed(
+    scope: Scope, headers: dict[bytes, bytes], receive: Receive, caller: Caller
+) -> tuple[Idempotency, Receive]:
+    """Tell this request from every other that may come with the same key: by all that it says."""
+    key = headers[b"idempotency-key"].decode("latin-1")
+    if not re.fullmatch(IDEMPOTENCY_KEY, key):
+        flaw = Flaw(parameter="Idempotency-Key", detail="Expected 1 to 255 visible characters")
+        raise BadRequest(errors=(flaw,))
+    body = await _whole(receive)
+    said = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"] + b"\n" + body
+    # Strangers share a name: to each of them, a key counts at one address only.
+    scoped = f"{caller.subject} {scope['path']}" if caller is link.ANYBODY else caller.subject
+    idempotency = Idempotency(
+        key=_unquoted(key), fingerprint=hashlib.sha256(said).hexdigest(), scope=scoped
+    )
+
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return idempotency, again
+
+
+def _unquoted(key: str) -> str:
+    return re.sub(r"\\(.)", r"\1", key[1:-1]) if key.startswith('"') else key
+
+
+async def _whole(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        body += message.get("body", b"")
+        if len(body) > MOST_BYTES:
+            raise BodyTooLarge(limit_bytes=MOST_BYTES)
+        if not message.get("more_body", False):
+            return bytes(body)

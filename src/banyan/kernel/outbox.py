@@ -1,0 +1,240 @@
+"""Events on their way: out of one module's outbox, into the inboxes of those who listen.
+
+At least once on the way, exactly once in effect: a reaction commits together with the note that
+the event was heard. What keeps failing is put aside as dead, shown, and can be replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from banyan.kernel import telemetry
+from banyan.kernel.contract import Value
+from banyan.kernel.database import DOWN, Database, Record, Transaction, convert_all
+from banyan.kernel.doors import through
+from banyan.kernel.event import Envelope, Reaction
+from banyan.kernel.link import calling
+
+BATCH = 100
+MOST_ATTEMPTS = 8
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 300.0
+KEPT_DAYS = 7
+
+React = Callable[[Any], Awaitable[object]]
+
+
+class DeadLetter(Value, frozen=True, kw_only=True):
+    """An event that a reaction could not digest, with the reason of the last attempt."""
+
+    event: UUID
+    reaction: str
+    type: str
+    time: datetime
+    attempt: int
+    error: str
+    data: Any
+
+
+class Carrier(Protocol):
+    """Brings envelopes to the inboxes of everybody who listens."""
+
+    async def __call__(self, envelopes: Sequence[Envelope], /) -> None:
+        """Deliver all of them, at least once."""
+        ...
+
+
+class Outbox:
+    """What a module has told, until it has been carried to its listeners."""
+
+    def __init__(self, database: Database, carry: Carrier) -> None:
+        self.database = database
+        self.carry = carry
+
+    async def relay(self) -> int:
+        """Carry one batch onward and return its size; a crash in between carries it again."""
+        async with self.database.begin() as tx:
+            rows = await tx.all(
+                "SELECT number, id, $2::text AS source, type, time, body AS data, traceparent "
+                "FROM outbox ORDER BY number LIMIT $1 FOR UPDATE SKIP LOCKED",
+                BATCH,
+                f"/modules/{self.database.module}",
+            )
+            if not rows:
+                return 0
+            await self.carry(convert_all(rows, Envelope))
+            await tx.execute(
+                "DELETE FROM outbox WHERE number = ANY($1)", [row["number"] for row in rows]
+            )
+        return len(rows)
+
+
+class Inbox:
+    """What a module has heard, and how far it is with it."""
+
+    def __init__(self, database: Database, reactions: Mapping[str, tuple[Reaction, React]]) -> None:
+        self.database = database
+        self._reactions = reactions
+
+    @property
+    def names(self) -> list[str]:
+        """Name the reactions of this module."""
+        return list(self._reactions)
+
+    async def put(self, envelopes: Sequence[Envelope]) -> None:
+        """Take in what concerns us, once: one statement, whatever its number."""
+        wanted = [
+            (envelope, name)
+            for envelope in envelopes
+            for name, (reaction, _) in self._reactions.items()
+            if reaction.event.type == envelope.type
+        ]
+        if not wanted:
+            return
+        async with self.database.apart() as connection:
+            await connection.execute(
+                "INSERT INTO inbox "
+                "(event, reaction, source, type, time, body, traceparent, due_at) "
+                "SELECT *, $8::timestamptz FROM unnest($1::uuid[], $2::text[], $3::text[], "
+                "$4::text[], $5::timestamptz[], $6::jsonb[], $7::text[]) ON CONFLICT DO NOTHING",
+                [e.id for e, _ in wanted],
+                [name for _, name in wanted],
+                [e.source for e, _ in wanted],
+                [e.type for e, _ in wanted],
+                [e.time for e, _ in wanted],
+                [e.data for e, _ in wanted],
+                [e.traceparent for e, _ in wanted],
+                self.database.clock.now(),
+            )
+        self.database.wake()
+
+    async def drain(self) -> int:
+        """React to one batch, in one transaction if all goes well, else one by one."""
+        try:
+            return await self._react(BATCH)
+        except DOWN:
+            raise
+        except Exception:  # noqa: BLE001 - the culprit is found by going one by one
+            heard = 0
+            while heard < BATCH and await self._react_to_one():
+                heard += 1
+            return heard
+
+    async def _react(self, limit: int) -> int:
+        async with self.database.begin() as tx:
+            rows = await self._claim(tx, limit)
+            for row in rows:
+                await self._heed(row)
+            await self._mark_done(tx, rows)
+        return len(rows)
+
+    async def _react_to_one(self) -> bool:
+        row: Record | None = None
+        try:
+            async with self.database.begin() as tx:
+                rows = await self._claim(tx, 1)
+                if not rows:
+                    return False
+                row = rows[0]
+                await self._heed(row)
+                await self._mark_done(tx, rows)
+        except DOWN:
+            raise
+        except Exception as defect:
+            if row is None:
+                raise
+            await self._put_off(row, defect)
+        return True
+
+    async def _heed(self, row: Record) -> None:
+        reaction, react = self._reactions[row["reaction"]]
+        event = msgspec.convert(row["data"], reaction.event)
+        with (
+            telemetry.follow(row["traceparent"]),
+            through("event", row["reaction"], reaction=row["reaction"]),
+            calling(),
+        ):
+            await react(event)
+
+    async def _claim(self, tx: Transaction, limit: int) -> list[Record]:
+        return await tx.all(
+            "SELECT event, reaction, source, type, time, body AS data, traceparent, attempt "
+            "FROM inbox WHERE status = 'pending' AND due_at <= $1 AND reaction = ANY($3) "
+            "ORDER BY due_at, number LIMIT $2 FOR UPDATE SKIP LOCKED",
+            self.database.clock.now(),
+            limit,
+            self.names,
+        )
+
+    async def _mark_done(self, tx: Transaction, rows: Sequence[Record]) -> None:
+        if rows:
+            await tx.execute(
+                "UPDATE inbox SET status = 'done', due_at = $3, error = NULL "
+                "FROM unnest($1::uuid[], $2::text[]) AS heard (event, reaction) "
+                "WHERE inbox.event = heard.event AND inbox.reaction = heard.reaction",
+                [row["event"] for row in rows],
+                [row["reaction"] for row in rows],
+                self.database.clock.now(),
+            )
+
+    async def _put_off(self, row: Record, defect: Exception) -> None:
+        attempt = row["attempt"] + 1
+        wait = min(FIRST_WAIT_SECONDS * 2**attempt, LONGEST_WAIT_SECONDS)
+        telemetry.log(__name__).warning(
+            "reaction failed", reaction=row["reaction"], id=str(row["event"]), exc_info=defect
+        )
+        async with self.database.begin() as tx:
+            await tx.execute(
+                "UPDATE inbox SET attempt = $3, due_at = $4, error = $5, status = $6 "
+                "WHERE event = $1 AND reaction = $2",
+                row["event"],
+                row["reaction"],
+                attempt,
+                self.database.clock.now() + timedelta(seconds=wait),
+                type(defect).__name__,
+                "dead" if attempt >= MOST_ATTEMPTS else "pending",
+            )
+
+    async def dead(self, limit: int = 100) -> tuple[DeadLetter, ...]:
+        """List what was put aside."""
+        rows = await self.database.all(
+            "SELECT event, reaction, type, time, attempt, coalesce(error, '') AS error, "
+            "body AS data FROM inbox WHERE status = 'dead' ORDER BY event LIMIT $1",
+            limit,
+        )
+        return convert_all(rows, DeadLetter)
+
+    async def replay(self, events: Sequence[UUID] | None = None) -> int:
+        """Give dead letters another try, all or those named; return how many."""
+        async with self.database.begin() as tx:
+            count = await tx.execute(
+                "UPDATE inbox SET status = 'pending', attempt = 0, due_at = $1 "
+                "WHERE status = 'dead' AND ($2::uuid[] IS NULL OR event = ANY($2))",
+                self.database.clock.now(),
+                events,
+            )
+            tx.after_commit(self.database.wake)
+        return count
+
+    async def forget_old(self) -> None:
+        """Drop notes about events that nobody will deliver again."""
+        async with self.database.begin() as tx:
+            await tx.execute(
+                "DELETE FROM inbox WHERE status = 'done' AND due_at < $1",
+                self.database.clock.now() - timedelta(days=KEPT_DAYS),
+            )
+
+
+def local_carrier(inboxes: Callable[[], Sequence[Inbox]]) -> Carrier:
+    """Carry events to the modules of this process."""
+
+    async def carry(envelopes: Sequence[Envelope]) -> None:
+        for inbox in inboxes():
+            await inbox.put(envelopes)
+
+    return carry

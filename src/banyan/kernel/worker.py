@@ -1,0 +1,99 @@
+"""The background of one module: carries its events, reacts to others', resumes its sagas."""
+
+from __future__ import annotations
+
+import asyncio
+
+from banyan.kernel import idempotency, telemetry
+from banyan.kernel.database import DOWN, Database
+from banyan.kernel.driver import Sagas
+from banyan.kernel.outbox import Inbox, Outbox
+
+POLL_SECONDS = 5.0
+PAUSE_SECONDS = 1.0
+SHORTEST_NAP_SECONDS = 0.02
+HOUSEKEEPING_SECONDS = 3600.0
+
+
+class Worker:
+    """One loop per module and process. It naps until something is due, or somebody wakes it.
+
+    It is woken in this process only; what another process left behind is found by a slow poll, so
+    that nothing has to be announced through the database while people are waiting.
+    """
+
+    def __init__(self, database: Database, outbox: Outbox, inbox: Inbox, sagas: Sagas) -> None:
+        self.database = database
+        self.outbox = outbox
+        self.inbox = inbox
+        self.sagas = sagas
+        self._woken = asyncio.Event()
+        self._loop: asyncio.Task[None] | None = None
+        self._cleaned_at = 0.0
+        database.wake = self._woken.set
+
+    async def step(self) -> int:
+        """Do what is due now, and return how much it was."""
+        told = await self.outbox.relay()
+        heard = await self.inbox.drain()
+        resumed = await self.sagas.resume()
+        return told + heard + resumed
+
+    def start(self) -> None:
+        """Begin to work in the background."""
+        name = f"worker {self.database.module}"
+        self._loop = asyncio.get_running_loop().create_task(self._run(), name=name)
+
+    async def stop(self) -> None:
+        """End the loop, and leave what is under way to others."""
+        if self._loop:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+        await self.sagas.close()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                self._woken.clear()
+                while await self.step():
+                    pass
+                await self._clean()
+                nap = await self._until_next()
+            except DOWN as down:
+                telemetry.log(__name__).warning(
+                    "database away", module=self.database.module, error=type(down).__name__
+                )
+                nap = PAUSE_SECONDS
+            except Exception as defect:  # noqa: BLE001 - the loop outlives every defect
+                telemetry.log(__name__).error(
+                    "worker", module=self.database.module, exc_info=defect
+                )
+                nap = PAUSE_SECONDS
+            try:
+                async with asyncio.timeout(nap):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+
+    async def _until_next(self) -> float:
+        """Return the seconds until the next timer, at most until the next poll."""
+        due = await self.database.value(
+            "SELECT extract(epoch FROM least("
+            "(SELECT min(due_at) FROM sagas "
+            "WHERE status IN ('run', 'undo') AND kind = ANY($2)), "
+            "(SELECT min(due_at) FROM inbox "
+            "WHERE status = 'pending' AND reaction = ANY($3))) - $1)",
+            self.database.clock.now(),
+            self.sagas.kinds,
+            self.inbox.names,
+        )
+        return min(POLL_SECONDS, max(SHORTEST_NAP_SECONDS, float(due or POLL_SECONDS)))
+
+    async def _clean(self) -> None:
+        """Once an hour, drop what is only kept for a while."""
+        now = self.database.clock.monotonic()
+        if now - self._cleaned_at >= HOUSEKEEPING_SECONDS:
+            self._cleaned_at = now
+            await self.inbox.forget_old()
+            await self.sagas.forget_old()
+            await idempotency.forget_old(self.database)

@@ -1,0 +1,1 @@
+"""Catalog: what the shop has to offer."""

@@ -1,0 +1,1 @@
+"""Fulfillment: how goods reach the shopper, and what that costs."""

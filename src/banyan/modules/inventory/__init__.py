@@ -1,0 +1,1 @@
+"""Inventory: what is there, and for whom it is held."""

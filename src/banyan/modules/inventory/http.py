@@ -1,0 +1,179 @@
+"""The HTTP face of inventory: warehouses, stock and movements, for the back office only."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta
+
+from banyan.kernel.contract import Value
+from banyan.kernel.http import (
+    Answer,
+    Controller,
+    Cursor,
+    FromPath,
+    FromQuery,
+    JSONBody,
+    Limit,
+    get,
+    needs,
+    post,
+    put,
+)
+from banyan.kernel.ids import Ids
+from banyan.kernel.paging import Page, after, page
+from banyan.modules.inventory.contract import (
+    Held,
+    Inventory,
+    Level,
+    Movement,
+    Reason,
+    Reservation,
+    Warehouse,
+    WarehouseCode,
+)
+from banyan.vocabulary import Sku
+
+SkuText = Annotated[Sku, Meta(min_length=1, max_length=100)]
+Note = Annotated[str, Meta(max_length=500)]
+
+
+class WarehouseDetails(Value, frozen=True, kw_only=True):
+    """What is said of a warehouse."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=200)]
+    country: Annotated[str, Meta(pattern="^[A-Z]{2}$")]
+    position: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    active: bool = True
+
+
+class NewMovement(Value, frozen=True, kw_only=True):
+    """What came (positive) or went (negative)."""
+
+    sku: SkuText
+    warehouse: WarehouseCode
+    quantity: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
+    reason: Reason = "adjusted"
+    note: Note = ""
+
+
+class Counted(Value, frozen=True, kw_only=True):
+    """What was found on hand, and whether more than that may be sold."""
+
+    on_hand: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
+    backorder: bool | None = None
+    note: Note = ""
+
+
+class Warehouses(Controller):
+    """Where goods lie."""
+
+    path = "/api/admin/warehouses"
+    tags = ("inventory (admin)",)
+    guards = (needs("inventory:read"),)
+    inventory: Inventory
+
+    @get()
+    async def list_warehouses(self) -> Page[Warehouse]:
+        """List all warehouses by position."""
+        return Page(items=await self.inventory.warehouses())
+
+    @put("/{code:str}", guards=[needs("inventory:write")])
+    async def save_warehouse(
+        self, code: FromPath[WarehouseCode], data: JSONBody[WarehouseDetails]
+    ) -> Warehouse:
+        """Create or change a warehouse; one that is not active sells nothing."""
+        return await self.inventory.save_warehouse(
+            warehouse=Warehouse(
+                code=code,
+                title=data.title,
+                country=data.country,
+                position=data.position,
+                active=data.active,
+            )
+        )
+
+
+class Stock(Controller):
+    """What is there, and what came and went."""
+
+    path = "/api/admin/stock"
+    tags = ("inventory (admin)",)
+    guards = (needs("inventory:read"),)
+    inventory: Inventory
+    ids: Ids
+
+    @get()
+    async def list_stock(
+        self, sku: FromQuery[SkuText | None] = None, limit: Limit = 24, cursor: Cursor = None
+    ) -> Answer[Page[Level]]:
+        """List what is there by SKU; a page tells whole SKUs."""
+        levels = await self.inventory.levels(
+            skus=(sku,) if sku else (), after=after(cursor, Sku), limit=limit + 1
+        )
+        told = sorted({level.sku for level in levels})
+        last = page(told, limit=limit, place=lambda one: one)
+        items = tuple(level for level in levels if level.sku in last.items)
+        return Answer(Page(items=items, next=last.next))
+
+    @put("/{sku:str}/{warehouse:str}", guards=[needs("inventory:write")])
+    async def count_stock(
+        self,
+        sku: FromPath[SkuText],
+        warehouse: FromPath[WarehouseCode],
+        data: JSONBody[Counted],
+    ) -> Page[Level]:
+        """Say what a count has found on hand, and whether a SKU may be sold beyond that."""
+        if data.backorder:
+            await self.inventory.allow_backorder(sku=sku, warehouse=warehouse, allowed=True)
+        if data.on_hand is not None:
+            found = Held(sku=sku, warehouse=warehouse, quantity=data.on_hand)
+            await self.inventory.count(levels=(found,), note=data.note)
+        if data.backorder is False:
+            await self.inventory.allow_backorder(sku=sku, warehouse=warehouse, allowed=False)
+        return Page(items=await self.inventory.levels(skus=(sku,)))
+
+    @get("/movements")
+    async def list_movements(
+        self, sku: FromQuery[SkuText | None] = None, limit: Limit = 24, cursor: Cursor = None
+    ) -> Answer[Page[Movement]]:
+        """List what came and went, newest first."""
+        found = await self.inventory.movements(sku=sku, before=after(cursor, UUID), limit=limit + 1)
+        return Answer(page(found, limit=limit, place=lambda one: one.id))
+
+    @post("/movements", guards=[needs("inventory:write")])
+    async def move_stock(self, data: JSONBody[NewMovement]) -> Movement:
+        """Record what came or went."""
+        movement = Movement(
+            id=self.ids.new(),
+            sku=data.sku,
+            warehouse=data.warehouse,
+            quantity=data.quantity,
+            reason=data.reason,
+            note=data.note,
+        )
+        (recorded,) = await self.inventory.move(movements=(movement,))
+        return recorded
+
+
+class Reservations(Controller):
+    """What is held for orders."""
+
+    path = "/api/admin/reservations"
+    tags = ("inventory (admin)",)
+    guards = (needs("inventory:read"),)
+    inventory: Inventory
+
+    @get("/{reservation:str}")
+    async def get_reservation(self, reservation: FromPath[UUID]) -> Page[Reservation]:
+        """Show what is held under an order's id."""
+        return Page(items=await self.inventory.reservations(ids=(reservation,)))
+
+    @post("/{reservation:str}/shipment", guards=[needs("inventory:write")], status_code=200)
+    async def ship_reservation(self, reservation: FromPath[UUID]) -> Reservation:
+        """Say that the goods of an order have left."""
+        return await self.inventory.ship(reservation=reservation)
+
+
+routes = [Warehouses, Stock, Reservations]

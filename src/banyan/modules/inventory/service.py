@@ -1,0 +1,209 @@
+"""The answers of inventory: load, decide, save, tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from banyan.kernel.clock import Clock
+from banyan.kernel.database import Database, Transaction
+from banyan.kernel.ids import Ids
+from banyan.modules.inventory import model, store
+from banyan.modules.inventory.contract import (
+    Availability,
+    Held,
+    Inventory,
+    Level,
+    Movement,
+    Reason,
+    Reservation,
+    ReservationExpired,
+    ReservationOver,
+    StockChanged,
+    UnknownWarehouse,
+    Warehouse,
+)
+from banyan.vocabulary import Line, Sku
+
+EXPIRED_AT_ONCE = 200
+
+
+class InventoryService(Inventory):
+    """Stock and reservations, in the schema `inventory`."""
+
+    def __init__(self, db: Database, clock: Clock, ids: Ids) -> None:
+        self.db = db
+        self.clock = clock
+        self.ids = ids
+
+    async def reserve(
+        self, *, reservation: UUID, lines: tuple[Line, ...], minutes: int = 30
+    ) -> Reservation:
+        expires_at = self.clock.now() + timedelta(minutes=minutes)
+        async with self.db.begin() as tx:
+            if not await store.claim_reservation(tx, reservation, expires_at):
+                return await self._standing(tx, reservation)
+            levels = await store.lock_levels(tx, [line.sku for line in lines], for_sale=True)
+            held = model.hold(levels, lines)
+            await store.keep(tx, reservation, held)
+            await self._tell(tx, [one.sku for one in held])
+        return Reservation(id=reservation, state="held", held=held, expires_at=expires_at)
+
+    async def release(self, *, reservation: UUID) -> None:
+        async with self.db.begin() as tx:
+            if await store.mark_released(tx, reservation):
+                return
+            known = await store.lock_reservation(tx, reservation)
+            if known and known.state in ("held", "allocated"):
+                await self._give_back(tx, [known])
+
+    async def allocate(self, *, reservation: UUID) -> Reservation:
+        async with self.db.begin() as tx:
+            known = await self._standing(tx, reservation)
+            if known.state == "held":
+                await store.set_state(tx, [reservation], "allocated")
+                known = replace(known, state="allocated", expires_at=None)
+        return known
+
+    async def ship(self, *, reservation: UUID) -> Reservation:
+        async with self.db.begin() as tx:
+            known = await self._standing(tx, reservation)
+            if known.state == "shipped":
+                return known
+            await store.lock_levels(tx, [one.sku for one in known.held])
+            await store.set_state(tx, [reservation], "shipped")
+            await store.change_levels(tx, known.held, on_hand=-1, reserved=-1)
+            note = f"reservation {reservation}"
+            left = [self._movement("shipped", one, -one.quantity, note) for one in known.held]
+            await store.add_movements(tx, left, self.clock.now())
+            await self._tell(tx, [one.sku for one in known.held])
+        return replace(known, state="shipped", expires_at=None)
+
+    async def availability(self, *, skus: tuple[Sku, ...]) -> tuple[Availability, ...]:
+        return await store.availability(self.db, skus)
+
+    async def reservations(self, *, ids: tuple[UUID, ...]) -> tuple[Reservation, ...]:
+        return await store.reservations(self.db, ids)
+
+    async def levels(
+        self, *, skus: tuple[Sku, ...] = (), after: Sku | None = None, limit: int = 100
+    ) -> tuple[Level, ...]:
+        return await store.levels(self.db, skus, after, limit)
+
+    async def move(self, *, movements: tuple[Movement, ...]) -> tuple[Movement, ...]:
+        asked = model.without_repeats(movements)
+        async with self.db.begin() as tx:
+            await self._make_room(tx, [(one.sku, one.warehouse) for one in asked])
+            fresh = await self._move(tx, asked)
+            known = await store.movements_by_id(tx, [one.id for one in asked])
+            await self._tell(tx, [one.sku for one in fresh])
+        return known
+
+    async def count(self, *, levels: tuple[Held, ...], note: str = "") -> tuple[Movement, ...]:
+        async with self.db.begin() as tx:
+            await self._make_room(tx, [(one.sku, one.warehouse) for one in levels])
+            believed = await store.lock_levels(tx, [one.sku for one in levels])
+            found = model.differences(believed, levels)
+            moved = await self._move(
+                tx, [self._movement("adjusted", c, change, note) for c, change in found]
+            )
+            await self._tell(tx, [one.sku for one in moved])
+        return moved
+
+    async def allow_backorder(self, *, sku: Sku, warehouse: str, allowed: bool) -> Level:
+        async with self.db.begin() as tx:
+            await self._make_room(tx, [(sku, warehouse)])
+            levels = await store.lock_levels(tx, [sku])
+            level = next(level for level in levels if level.warehouse == warehouse)
+            if not allowed:
+                model.refuse_promised(level)
+            if level.backorder != allowed:
+                await store.set_backorder(tx, sku, warehouse, allowed=allowed)
+                level = replace(level, backorder=allowed, version=level.version + 1)
+                await self._tell(tx, [sku])
+        return level
+
+    async def movements(
+        self, *, sku: Sku | None = None, before: UUID | None = None, limit: int = 100
+    ) -> tuple[Movement, ...]:
+        return await store.movements(self.db, sku, before, limit)
+
+    async def save_warehouse(self, *, warehouse: Warehouse) -> Warehouse:
+        async with self.db.begin() as tx:
+            await store.save_warehouse(tx, warehouse)
+            await self._tell(tx, await store.touch_levels(tx, warehouse.code))
+        return warehouse
+
+    async def warehouses(self) -> tuple[Warehouse, ...]:
+        return await store.warehouses(self.db)
+
+    async def expire_reservations(self) -> None:
+        """Give back what was held for somebody who took too long."""
+        async with self.db.begin() as tx:
+            expired = await store.lock_expired(tx, self.clock.now(), EXPIRED_AT_ONCE)
+            if expired:
+                await self._give_back(tx, expired)
+                tx.tell(*(ReservationExpired(reservation=one.id) for one in expired))
+
+    async def audit(self) -> Sequence[str]:
+        """Find levels that differ from the record of movements and reservations."""
+        return await store.drift(self.db)
+
+    async def mend(self) -> Sequence[str]:
+        """Set such levels to what the record says."""
+        async with self.db.begin() as tx:
+            skus = await store.mend_drift(tx)
+            await self._tell(tx, skus)
+        return [f"{sku}: set to what the movements and reservations say" for sku in skus]
+
+    async def _standing(self, tx: Transaction, reservation: UUID) -> Reservation:
+        known = await store.lock_reservation(tx, reservation)
+        if known is None or known.state == "released":
+            raise ReservationOver(reservation=reservation)
+        return known
+
+    async def _give_back(self, tx: Transaction, reservations: Sequence[Reservation]) -> None:
+        held = model.added(one for known in reservations for one in known.held)
+        await store.lock_levels(tx, [one.sku for one in held])
+        await store.change_levels(tx, held, reserved=-1)
+        await store.set_state(tx, [known.id for known in reservations], "released")
+        await self._tell(tx, [one.sku for one in held])
+
+    async def _make_room(self, tx: Transaction, places: Sequence[tuple[Sku, str]]) -> None:
+        """Let SKUs be counted in warehouses where they have not been before."""
+        known = {warehouse.code for warehouse in await store.warehouses(tx)}
+        for _, warehouse in places:
+            if warehouse not in known:
+                raise UnknownWarehouse(warehouse=warehouse)
+        await store.lock_skus(tx, [sku for sku, _ in places])
+        await store.add_levels(tx, places)
+
+    async def _move(self, tx: Transaction, movements: Sequence[Movement]) -> tuple[Movement, ...]:
+        """Record movements that are new, and change the levels by them."""
+        fresh = await store.add_movements(tx, movements, self.clock.now())
+        changes = model.added(
+            Held(sku=one.sku, warehouse=one.warehouse, quantity=one.quantity) for one in fresh
+        )
+        levels = await store.lock_levels(tx, [one.sku for one in changes])
+        model.refuse_too_low(levels, changes)
+        await store.change_levels(tx, changes, on_hand=1)
+        return fresh
+
+    def _movement(self, reason: Reason, held: Held, quantity: int, note: str) -> Movement:
+        return Movement(
+            id=self.ids.new(),
+            sku=held.sku,
+            warehouse=held.warehouse,
+            quantity=quantity,
+            reason=reason,
+            note=note,
+        )
+
+    async def _tell(self, tx: Transaction, skus: Iterable[Sku]) -> None:
+        """Tell what can be sold now, once for all that has changed."""
+        changed = sorted(set(skus))
+        if changed:
+            tx.tell(StockChanged(levels=await store.sellable(tx, changed)))

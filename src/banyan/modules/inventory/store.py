@@ -1,0 +1,305 @@
+"""The SQL of inventory: one function, one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from banyan.kernel.database import Statements, Transaction, convert, convert_all
+from banyan.modules.inventory.contract import (
+    Availability,
+    Held,
+    Level,
+    Movement,
+    Reservation,
+    ReservationState,
+    StockLevel,
+    Warehouse,
+)
+from banyan.vocabulary import Sku
+
+LEVEL = "sku, warehouse, on_hand, reserved, on_hand - reserved AS available, backorder, version"
+RESERVATION = """
+    SELECT id, state, expires_at, coalesce((
+        SELECT jsonb_agg(jsonb_build_object(
+            'sku', sku, 'warehouse', warehouse, 'quantity', quantity) ORDER BY sku, warehouse)
+        FROM held WHERE reservation = reservations.id), '[]') AS held
+    FROM reservations"""
+
+
+async def claim_reservation(tx: Transaction, reservation: UUID, expires_at: datetime) -> bool:
+    """Be the first to use the id of a reservation; a concurrent second waits here for the first."""
+    return bool(
+        await tx.value(
+            "INSERT INTO reservations (id, state, expires_at) VALUES ($1, 'held', $2) "
+            "ON CONFLICT DO NOTHING RETURNING true",
+            reservation,
+            expires_at,
+        )
+    )
+
+
+async def mark_released(tx: Transaction, reservation: UUID) -> bool:
+    """Leave a mark where nothing was held yet; False if something was."""
+    return bool(
+        await tx.value(
+            "INSERT INTO reservations (id, state) VALUES ($1, 'released') "
+            "ON CONFLICT DO NOTHING RETURNING true",
+            reservation,
+        )
+    )
+
+
+async def lock_reservation(tx: Transaction, reservation: UUID) -> Reservation | None:
+    """Read a reservation that is about to change; others wait for us."""
+    row = await tx.one(f"{RESERVATION} WHERE id = $1 FOR UPDATE", reservation)
+    return convert(row, Reservation) if row else None
+
+
+async def lock_expired(tx: Transaction, now: datetime, limit: int) -> tuple[Reservation, ...]:
+    """Read what has expired and nobody else is busy with."""
+    rows = await tx.all(
+        f"{RESERVATION} WHERE state = 'held' AND expires_at <= $1 "
+        "ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED",
+        now,
+        limit,
+    )
+    return convert_all(rows, Reservation)
+
+
+async def reservations(db: Statements, ids: Sequence[UUID]) -> tuple[Reservation, ...]:
+    """Read reservations."""
+    rows = await db.all(f"{RESERVATION} WHERE id = ANY($1) ORDER BY id", ids)
+    return convert_all(rows, Reservation)
+
+
+async def set_state(tx: Transaction, ids: Sequence[UUID], state: ReservationState) -> None:
+    """Move reservations on; what is not merely held any more does not expire."""
+    await tx.execute(
+        "UPDATE reservations SET state = $2, expires_at = NULL WHERE id = ANY($1)", ids, state
+    )
+
+
+async def lock_levels(
+    tx: Transaction, skus: Sequence[Sku], *, for_sale: bool = False
+) -> tuple[Level, ...]:
+    """Read all that is there of some SKUs, in the order in which it is sold; others wait for us.
+
+    What lies in a warehouse that is not active is there, but not for sale.
+    """
+    rows = await tx.all(
+        f"SELECT {LEVEL} FROM (SELECT * FROM levels WHERE sku = ANY($1) "
+        "ORDER BY sku, warehouse FOR UPDATE) AS locked "
+        "JOIN warehouses ON code = warehouse AND (active OR NOT $2) "
+        "ORDER BY sku, position, warehouse",
+        skus,
+        for_sale,
+    )
+    return convert_all(rows, Level)
+
+
+async def keep(tx: Transaction, reservation: UUID, held: Sequence[Held]) -> None:
+    """Write down what a reservation holds, and count it as reserved: one statement for both."""
+    await tx.execute(
+        "WITH kept AS (INSERT INTO held (reservation, sku, warehouse, quantity) "
+        "SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[]) "
+        "RETURNING sku, warehouse, quantity) "
+        "UPDATE levels SET reserved = levels.reserved + kept.quantity, version = version + 1 "
+        "FROM kept WHERE levels.sku = kept.sku AND levels.warehouse = kept.warehouse",
+        reservation,
+        [one.sku for one in held],
+        [one.warehouse for one in held],
+        [one.quantity for one in held],
+    )
+
+
+async def change_levels(
+    tx: Transaction, changes: Sequence[Held], *, on_hand: int = 0, reserved: int = 0
+) -> None:
+    """Add quantities, times a factor, to what is on hand and to what is reserved."""
+    await tx.execute(
+        "UPDATE levels SET on_hand = on_hand + $4 * change.quantity, "
+        "reserved = reserved + $5 * change.quantity, version = version + 1 "
+        "FROM unnest($1::text[], $2::text[], $3::bigint[]) AS change (sku, warehouse, quantity) "
+        "WHERE levels.sku = change.sku AND levels.warehouse = change.warehouse",
+        [one.sku for one in changes],
+        [one.warehouse for one in changes],
+        [one.quantity for one in changes],
+        on_hand,
+        reserved,
+    )
+
+
+async def lock_skus(tx: Transaction, skus: Sequence[Sku]) -> None:
+    """Let nobody else add a first level of these SKUs meanwhile."""
+    await tx.all(
+        "SELECT pg_advisory_xact_lock(hashtextextended(sku, 0)) "
+        "FROM (SELECT unnest($1::text[]) AS sku ORDER BY 1) AS sorted",
+        skus,
+    )
+
+
+async def add_levels(tx: Transaction, places: Sequence[tuple[Sku, str]]) -> None:
+    """Make room for SKUs in warehouses where they have not been before."""
+    await tx.execute(
+        "INSERT INTO levels (sku, warehouse) SELECT * FROM unnest($1::text[], $2::text[]) "
+        "ON CONFLICT DO NOTHING",
+        [sku for sku, _ in places],
+        [warehouse for _, warehouse in places],
+    )
+
+
+async def add_movements(
+    tx: Transaction, movements: Sequence[Movement], now: datetime
+) -> tuple[Movement, ...]:
+    """Record what came and went; return what had not been recorded before."""
+    rows = await tx.all(
+        "INSERT INTO movements (id, sku, warehouse, quantity, reason, note, at) "
+        "SELECT *, $7::timestamptz FROM "
+        "unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[]) "
+        "ON CONFLICT DO NOTHING RETURNING id, sku, warehouse, quantity, reason, note, at",
+        [one.id for one in movements],
+        [one.sku for one in movements],
+        [one.warehouse for one in movements],
+        [one.quantity for one in movements],
+        [one.reason for one in movements],
+        [one.note for one in movements],
+        now,
+    )
+    return convert_all(rows, Movement)
+
+
+async def movements_by_id(db: Statements, ids: Sequence[UUID]) -> tuple[Movement, ...]:
+    """Read movements in the order in which they were recorded."""
+    rows = await db.all(
+        "SELECT id, sku, warehouse, quantity, reason, note, at FROM movements "
+        "WHERE id = ANY($1) ORDER BY number",
+        ids,
+    )
+    return convert_all(rows, Movement)
+
+
+async def movements(
+    db: Statements, sku: Sku | None, before: UUID | None, limit: int
+) -> tuple[Movement, ...]:
+    """List what came and went, newest first."""
+    rows = await db.all(
+        "SELECT id, sku, warehouse, quantity, reason, note, at FROM movements "
+        "WHERE ($1::text IS NULL OR sku = $1) AND ($2::uuid IS NULL OR number < "
+        "(SELECT number FROM movements WHERE id = $2)) ORDER BY number DESC LIMIT $3",
+        sku,
+        before,
+        limit,
+    )
+    return convert_all(rows, Movement)
+
+
+async def sellable(db: Statements, skus: Sequence[Sku]) -> tuple[StockLevel, ...]:
+    """Add up what can be sold of SKUs in all active warehouses together."""
+    rows = await db.all(
+        "SELECT sku, coalesce(sum(on_hand - reserved) FILTER (WHERE active), 0)::bigint "
+        "AS available, coalesce(bool_or(backorder) FILTER (WHERE active), false) AS backorder, "
+        "sum(version)::bigint AS version FROM levels JOIN warehouses ON code = warehouse "
+        "WHERE sku = ANY($1) GROUP BY sku ORDER BY sku",
+        skus,
+    )
+    return convert_all(rows, StockLevel)
+
+
+async def availability(db: Statements, skus: Sequence[Sku]) -> tuple[Availability, ...]:
+    """Add up what can be sold."""
+    rows = await db.all(
+        "SELECT asked.sku, coalesce(sum(on_hand - reserved), 0)::bigint AS available, "
+        "coalesce(bool_or(backorder), false) AS backorder "
+        "FROM unnest($1::text[]) WITH ORDINALITY AS asked (sku, place) "
+        "LEFT JOIN (levels JOIN warehouses ON code = warehouse AND active) USING (sku) "
+        "GROUP BY asked.sku, place ORDER BY place",
+        skus,
+    )
+    return convert_all(rows, Availability)
+
+
+async def levels(
+    db: Statements, skus: Sequence[Sku], after: Sku | None, limit: int
+) -> tuple[Level, ...]:
+    """List what is there; a page ends with a whole SKU."""
+    rows = await db.all(
+        f"SELECT {LEVEL} FROM levels WHERE sku IN ("
+        "SELECT DISTINCT sku FROM levels WHERE ($1::text[] = '{}' OR sku = ANY($1)) "
+        "AND ($2::text IS NULL OR sku > $2) ORDER BY sku LIMIT $3) ORDER BY sku, warehouse",
+        skus,
+        after,
+        limit,
+    )
+    return convert_all(rows, Level)
+
+
+async def set_backorder(tx: Transaction, sku: Sku, warehouse: str, *, allowed: bool) -> None:
+    """Say whether a SKU may be sold beyond what is there."""
+    await tx.execute(
+        "UPDATE levels SET backorder = $3, version = version + 1 WHERE sku = $1 AND warehouse = $2",
+        sku,
+        warehouse,
+        allowed,
+    )
+
+
+async def save_warehouse(tx: Transaction, warehouse: Warehouse) -> None:
+    """Create or replace a warehouse."""
+    await tx.execute(
+        "INSERT INTO warehouses (code, title, country, position, active) "
+        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (code) DO UPDATE SET title = excluded.title, "
+        "country = excluded.country, position = excluded.position, active = excluded.active",
+        warehouse.code,
+        warehouse.title,
+        warehouse.country,
+        warehouse.position,
+        warehouse.active,
+    )
+
+
+async def warehouses(db: Statements) -> tuple[Warehouse, ...]:
+    """Read all warehouses."""
+    rows = await db.all(
+        "SELECT code, title, country, position, active FROM warehouses ORDER BY position, code"
+    )
+    return convert_all(rows, Warehouse)
+
+
+async def touch_levels(tx: Transaction, warehouse: str) -> list[Sku]:
+    """Count a change of all that is in a warehouse, and return what that is."""
+    rows = await tx.all(
+        "UPDATE levels SET version = version + 1 WHERE warehouse = $1 RETURNING sku", warehouse
+    )
+    return [row["sku"] for row in rows]
+
+
+DRIFT = """
+    SELECT sku, warehouse, on_hand, reserved,
+        coalesce((SELECT sum(quantity) FROM movements AS m
+            WHERE m.sku = l.sku AND m.warehouse = l.warehouse), 0)::bigint AS moved,
+        coalesce((SELECT sum(quantity) FROM held AS h JOIN reservations AS r ON r.id = h.reservation
+            WHERE h.sku = l.sku AND h.warehouse = l.warehouse
+            AND r.state IN ('held', 'allocated')), 0)::bigint AS kept
+    FROM levels AS l"""
+
+
+async def drift(db: Statements) -> list[str]:
+    """Find levels that are not the sum of what moved and of what is kept."""
+    rows = await db.all(f"SELECT * FROM ({DRIFT}) AS d WHERE on_hand <> moved OR reserved <> kept")
+    return [
+        f"{row['sku']} in {row['warehouse']}: on hand {row['on_hand']}, moved {row['moved']}; "
+        f"reserved {row['reserved']}, kept {row['kept']}"
+        for row in rows
+    ]
+
+
+async def mend_drift(tx: Transaction) -> list[Sku]:
+    """Set levels to what the record says, and return the SKUs that were wrong."""
+    rows = await tx.all(
+        f"UPDATE levels SET on_hand = moved, reserved = kept, version = version + 1 "
+        f"FROM ({DRIFT}) AS d WHERE levels.sku = d.sku AND levels.warehouse = d.warehouse "
+        "AND (d.on_hand <> moved OR d.reserved <> kept) RETURNING levels.sku",
+    )
+    return [row["sku"] for row in rows]

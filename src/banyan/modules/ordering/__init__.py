@@ -1,0 +1,1 @@
+"""Ordering: carts, and the orders they become."""

@@ -1,0 +1,272 @@
+"""The answers of ordering: load, decide, save, tell."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from banyan.kernel.clock import Clock
+from banyan.kernel.database import Database
+from banyan.kernel.driver import Running, Sagas
+from banyan.kernel.ids import Ids
+from banyan.modules.fulfillment.contract import Fulfillment, Rate
+from banyan.modules.inventory.contract import Inventory
+from banyan.modules.ordering import model, store
+from banyan.modules.ordering.contract import (
+    Cart,
+    NoTaxKnown,
+    NotCancelable,
+    NotForSale,
+    Order,
+    Ordering,
+    OrderState,
+    PaymentChoice,
+    ShippingChoice,
+    StaleCart,
+    UnknownCoupon,
+)
+from banyan.modules.ordering.sagas import PAYMENT_NEWS, CancelOrder, CheckOut
+from banyan.modules.ordering.settings import OrderingSettings
+from banyan.modules.payments.contract import Payments
+from banyan.modules.pricing.contract import NoTaxRate, NotPriced, Pricing
+from banyan.vocabulary import (
+    Address,
+    CartId,
+    Locale,
+    MarketCode,
+    OrderId,
+    PaymentId,
+    Quantity,
+    Sku,
+    UnknownMarket,
+)
+
+DROPPED_AT_ONCE = 1000
+AUDITED_AT_ONCE = 200
+
+
+class OrderingService(Ordering):
+    """Carts and orders, in the schema `ordering`."""
+
+    def __init__(
+        self,
+        db: Database,
+        sagas: Sagas,
+        clock: Clock,
+        ids: Ids,
+        settings: OrderingSettings,
+        pricing: Pricing,
+        fulfillment: Fulfillment,
+        inventory: Inventory,
+        payments: Payments,
+        checkout: CheckOut,
+        canceling: CancelOrder,
+    ) -> None:
+        self.db = db
+        self.sagas = sagas
+        self.clock = clock
+        self.ids = ids
+        self.settings = settings
+        self.pricing = pricing
+        self.fulfillment = fulfillment
+        self.inventory = inventory
+        self.payments = payments
+        self.checkout = checkout
+        self.canceling = canceling
+
+    async def create_cart(
+        self, *, cart: CartId, market: MarketCode | None = None, locale: Locale | None = None
+    ) -> Cart:
+        async with self.db.begin() as tx:
+            terms = await store.terms(tx, market)
+            if terms is None:
+                raise UnknownMarket(market=market or MarketCode("*"))
+            opened = model.open_cart(cart, terms, locale)
+            if not await store.add_cart(tx, opened, self.clock.now()):
+                return await store.cart(tx, cart)
+        return opened
+
+    async def cart(self, *, cart: CartId) -> Cart:
+        return await store.cart(self.db, cart)
+
+    async def add_line(
+        self, *, cart: CartId, sku: Sku, quantity: Quantity = 1, expected: int | None = None
+    ) -> Cart:
+        async with self.db.begin() as tx:
+            before, good = await store.lock_cart_with_good(tx, cart, sku)
+            model.refuse_closed(before, expected)
+            after = model.add_line(before, sku, good, quantity, self.ids.new())
+            return await store.save_cart(tx, after, self.clock.now())
+
+    async def set_quantity(
+        self, *, cart: CartId, line: UUID, quantity: Quantity, expected: int | None = None
+    ) -> Cart:
+        async with self.db.begin() as tx:
+            before = await store.lock_cart(tx, cart)
+            model.refuse_closed(before, expected)
+            after = model.set_quantity(before, line, quantity)
+            return await store.save_cart(tx, after, self.clock.now())
+
+    async def remove_line(self, *, cart: CartId, line: UUID, expected: int | None = None) -> Cart:
+        async with self.db.begin() as tx:
+            before = await store.lock_cart(tx, cart)
+            model.refuse_closed(before, expected)
+            return await store.save_cart(tx, model.remove_line(before, line), self.clock.now())
+
+    async def amend(
+        self,
+        *,
+        cart: CartId,
+        email: str | None = None,
+        shipping_address: Address | None = None,
+        billing_address: Address | None = None,
+        shipping_method: str | None = None,
+        coupons: tuple[str, ...] = (),
+        expected: int | None = None,
+    ) -> Cart:
+        if coupons:
+            raise UnknownCoupon(coupon=coupons[0])
+        before = await store.cart(self.db, cart)
+        model.refuse_closed(before, expected)
+        wanted = await self._priced(
+            model.amend(
+                before,
+                email=email,
+                shipping_address=shipping_address,
+                billing_address=billing_address,
+                shipping_method=shipping_method,
+            )
+        )
+        async with self.db.begin() as tx:
+            now = await store.lock_cart(tx, cart)
+            model.refuse_closed(now)
+            if now.version != before.version:
+                raise StaleCart(version=now.version)
+            return await store.save_cart(tx, wanted, self.clock.now())
+
+    async def shipping_methods(self, *, cart: CartId) -> tuple[ShippingChoice, ...]:
+        rates = await self._rates(await store.cart(self.db, cart))
+        return tuple(
+            ShippingChoice(code=rate.code, title=rate.title, price=rate.price) for rate in rates
+        )
+
+    async def check_out(self, *, cart: CartId, payment: PaymentChoice) -> Order:
+        weight = await self._weight(await store.cart(self.db, cart))
+        async with self.db.begin() as tx:
+            found = await store.lock_cart(tx, cart)
+            if found.order:
+                order, running = found.order, self.sagas.running(self.checkout, found.order)
+            else:
+                order = OrderId(self.ids.new())
+                placed = model.place(found, order, self.clock.now(), self.ids.new)
+                await store.close_cart(tx, cart, order)
+                await store.add_order(tx, placed)
+                purchase = model.purchase(placed, payment, weight)
+                running = await self.sagas.start(tx, self.checkout, order, purchase=purchase)
+        await running.settled()
+        return await store.order(self.db, order)
+
+    async def order(self, *, order: OrderId) -> Order:
+        return await store.order(self.db, order)
+
+    async def orders(
+        self,
+        *,
+        state: OrderState | None = None,
+        number: str | None = None,
+        before: OrderId | None = None,
+        limit: int = 24,
+    ) -> tuple[Order, ...]:
+        return await store.orders(self.db, state, number, before, limit)
+
+    async def cancel(self, *, order: OrderId, reason: str = "") -> Order:
+        name = f"cancel {order}"
+        async with self.db.begin() as tx:
+            found = await store.lock_order(tx, order)
+            if found.state == "pending":
+                raise NotCancelable(order=order, state=found.state)
+            running: Running[None] = self.sagas.running(self.canceling, name)
+            if found.state == "confirmed":
+                running = await self.sagas.start(
+                    tx, self.canceling, name, order=order, reason=reason
+                )
+        await running.settled()
+        return await store.order(self.db, order)
+
+    async def bring_payment_news(self, order: OrderId) -> None:
+        """Wake a checkout that waits for its payment."""
+        async with self.db.begin() as tx:
+            await self.sagas.signal(tx, order, PAYMENT_NEWS, value=True)
+
+    async def drop_abandoned_carts(self) -> None:
+        """Forget carts, and the addresses in them, that nobody came back to."""
+        before = self.clock.now() - timedelta(days=self.settings.keep_carts_days)
+        async with self.db.begin() as tx:
+            await store.drop_abandoned(tx, before, DROPPED_AT_ONCE)
+
+    async def audit_payments(self) -> Sequence[str]:
+        """Find orders without their payment, and payments without their order."""
+        found: list[str] = []
+        async for orders in self._pages("confirmed"):
+            paid = await self.payments.payments(orders=tuple(order.id for order in orders))
+            found += model.unpaid(orders, paid)
+        before: PaymentId | None = None
+        while payments := await self.payments.payments(before=before, limit=AUDITED_AT_ONCE):
+            states = await store.states(self.db, [payment.order for payment in payments])
+            found += model.unordered(payments, states)
+            before = payments[-1].id
+        return found
+
+    async def audit_stock(self) -> Sequence[str]:
+        """Find orders for which not all is kept that was bought."""
+        found: list[str] = []
+        async for orders in self._pages("confirmed"):
+            kept = await self.inventory.reservations(ids=tuple(order.id for order in orders))
+            found += model.unkept(orders, kept)
+        return found
+
+    async def _pages(self, state: OrderState) -> AsyncIterator[tuple[Order, ...]]:
+        before: OrderId | None = None
+        while orders := await store.orders(self.db, state, None, before, AUDITED_AT_ONCE):
+            yield orders
+            before = orders[-1].id
+
+    async def _priced(self, cart: Cart) -> Cart:
+        """Ask what the cart costs where it goes to, as soon as that is known."""
+        if not cart.lines or not cart.shipping_address:
+            return cart
+        rate = None
+        if cart.shipping_method:
+            rate = model.choose_rate(await self._rates(cart), cart.shipping_method)
+        try:
+            quote = await self.pricing.quote(
+                market=cart.market,
+                lines=model.lines_of(cart.lines),
+                shipping=rate.price if rate else None,
+                country=cart.shipping_address.country,
+                region=cart.shipping_address.region,
+            )
+        except NotPriced as no:
+            raise NotForSale(sku=no.skus[0], market=no.market) from no
+        except NoTaxRate as no:
+            raise NoTaxKnown(country=no.country, tax_class=no.tax_class) from no
+        return model.reprice(cart, quote, final=rate is not None)
+
+    async def _rates(self, cart: Cart) -> tuple[Rate, ...]:
+        address = cart.shipping_address
+        if address is None:
+            return ()
+        return await self.fulfillment.rates(
+            market=cart.market,
+            country=address.country,
+            region=address.region,
+            total=cart.totals.subtotal,
+            weight_grams=await self._weight(cart),
+            locale=cart.locale,
+        )
+
+    async def _weight(self, cart: Cart) -> int:
+        return await store.weight(
+            self.db, [line.sku for line in cart.lines], [line.quantity for line in cart.lines]
+        )

@@ -1,0 +1,1 @@
+"""Payments: money set aside, taken and given back."""

@@ -1,0 +1,385 @@
+"""The rules of payments. No I/O, no clock, no chance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from uuid import UUID, uuid5
+
+from msgspec.structs import replace
+
+from banyan.kernel.contract import Value
+from banyan.kernel.event import Event
+from banyan.kernel.security import looks_like_card_number
+from banyan.modules.payments.contract import (
+    AlreadyCaptured,
+    DifferentTerms,
+    ExceedsAuthorized,
+    ExceedsCaptured,
+    InvalidAmount,
+    InvalidToken,
+    LedgerEntry,
+    NotAuthorized,
+    Payment,
+    PaymentAuthorized,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentFailed,
+    PaymentState,
+    RefundIssued,
+    Transfer,
+    TransferKind,
+)
+from banyan.modules.payments.ports import INVALID_TOKEN, Position, Standing, Subject
+from banyan.vocabulary import CurrencyMismatch, Money, OrderId, PaymentId
+
+PATIENCE = timedelta(minutes=1)
+"""How long an answer of the provider may be outstanding before it is asked again."""
+
+VOIDED = "voided"
+
+NEXT: Mapping[PaymentState, frozenset[PaymentState]] = {
+    "pending": frozenset({"challenged", "authorized", "declined", "voided"}),
+    "challenged": frozenset({"authorized", "declined", "voided"}),
+    "authorized": frozenset({"voided"}),
+    "declined": frozenset(),
+    "voided": frozenset(),
+}
+"""What may follow a state; whatever else a provider says is late news."""
+
+
+class Claim(Value, frozen=True, kw_only=True):
+    """A payment as the books have it, in minor units of its currency.
+
+    `capturing` and `refunding` are reserved by transfers under way. While an answer of the
+    provider is outstanding, `waiting_since` says since when, and `due_at` when to ask again.
+    """
+
+    id: PaymentId
+    order: OrderId
+    provider: str
+    state: PaymentState
+    currency: str
+    amount: int
+    reference: str = ""
+    authorized: int = 0
+    voided: int = 0
+    capturing: int = 0
+    captured: int = 0
+    refunding: int = 0
+    refunded: int = 0
+    decline_reason: str | None = None
+    redirect_url: str | None = None
+    card_brand: str = ""
+    card_last4: str = ""
+    waiting_since: datetime | None = None
+    due_at: datetime | None = None
+    version: int = 1
+    transfers: tuple[Transfer, ...] = ()
+
+    @property
+    def to_let_go(self) -> bool:
+        """Tell whether the provider must still hear that nobody will take this money."""
+        return not NEXT[self.state] and self.due_at is not None
+
+    @property
+    def subject(self) -> Subject:
+        """Name this payment as its provider needs it."""
+        return Subject(payment=self.id, order=self.order, reference=self.reference)
+
+    def money(self, amount: int) -> Money:
+        """Speak of an amount in the currency of this payment."""
+        return Money(amount=amount, currency=self.currency)
+
+    def shown(self) -> Payment:
+        """Show what others may know."""
+        return Payment(
+            id=self.id,
+            order=self.order,
+            provider=self.provider,
+            state=self.state,
+            amount=self.money(self.amount),
+            captured=self.money(self.captured),
+            refunded=self.money(self.refunded),
+            decline_reason=self.decline_reason,
+            redirect_url=self.redirect_url,
+            card_brand=self.card_brand,
+            card_last4=self.card_last4,
+            transfers=self.transfers,
+            version=self.version,
+        )
+
+
+def refuse_card_number(token: str) -> None:
+    """Refuse a card number in the place of a token (PCI DSS); only its first letters are echoed."""
+    if looks_like_card_number(token):
+        raise InvalidToken(token_hint=_hint(token))
+
+
+def refuse_amount(amount: Money) -> None:
+    """Refuse to move nothing, or less."""
+    if amount.amount <= 0:
+        raise InvalidAmount(amount=amount)
+
+
+def open_claim(
+    payment: PaymentId, order: OrderId, amount: Money, provider: str, *, now: datetime
+) -> Claim:
+    """Begin a payment: it waits for its provider."""
+    refuse_amount(amount)
+    claim = Claim(
+        id=payment,
+        order=order,
+        provider=provider,
+        state="pending",
+        currency=amount.currency,
+        amount=amount.amount,
+    )
+    return _wait(claim, now)
+
+
+def refuse_other_terms(claim: Claim, wanted: Claim) -> None:
+    """Refuse to take a payment for another one that has the same id."""
+    terms = (wanted.order, wanted.provider, wanted.currency, wanted.amount)
+    if (claim.order, claim.provider, claim.currency, claim.amount) != terms:
+        raise DifferentTerms(id=claim.id)
+
+
+def outcome(claim: Claim, *, token: str | None = None) -> Payment:
+    """Show a payment, or say why no money will come from it."""
+    if token is not None and claim.decline_reason == INVALID_TOKEN:
+        raise InvalidToken(token_hint=_hint(token))
+    if claim.state in ("declined", "voided"):
+        raise PaymentDeclined(payment=claim.id, reason=claim.decline_reason or claim.state)
+    return claim.shown()
+
+
+def _hint(token: str) -> str:
+    """Quote the letters that a token begins with: never a digit, for it may be a card's."""
+    letters = re.match(r"[A-Za-z_]{0,12}", token)
+    return f"{letters[0] if letters else ''}…"
+
+
+def record(claim: Claim, told: Standing, *, now: datetime) -> Claim:
+    """Take over what the provider says. What is settled stays: news may be late or come twice."""
+    if claim.capturing:
+        # Whatever was let go of there, the answer to what we are taking comes first.
+        return claim
+    captured = max(claim.captured, told.captured)
+    state = _next_state(claim, told, captured=captured)
+    after = replace(
+        claim,
+        state=state,
+        reference=told.reference or claim.reference,
+        authorized=max(claim.authorized, told.authorized),
+        voided=max(claim.voided, told.voided),
+        captured=captured,
+        refunded=claim.refunded if claim.refunding else max(claim.refunded, told.refunded),
+        decline_reason=_decline_reason(state, claim, told),
+        redirect_url=told.redirect_url if state == "challenged" else None,
+        card_brand=told.card_brand or claim.card_brand,
+        card_last4=told.card_last4 or claim.card_last4,
+    )
+    after = _wait(after, now) if _under_way(after, told) else _settled(after)
+    return after if after == claim else replace(after, version=claim.version + 1)
+
+
+def _next_state(claim: Claim, told: Standing, *, captured: int) -> PaymentState:
+    if captured:
+        # Taken money is a fact, whatever was meant to happen here.
+        return "authorized"
+    return told.state if told.state in NEXT[claim.state] else claim.state
+
+
+def _decline_reason(state: PaymentState, claim: Claim, told: Standing) -> str | None:
+    if state not in ("declined", "voided"):
+        return None
+    return claim.decline_reason or told.decline_reason or state
+
+
+def _under_way(claim: Claim, told: Standing) -> bool:
+    closed_here_only = not NEXT[claim.state] and bool(NEXT[told.state])
+    return claim.state in ("pending", "challenged") or claim.refunding > 0 or closed_here_only
+
+
+def _wait(claim: Claim, now: datetime) -> Claim:
+    if claim.due_at:
+        return claim
+    return replace(claim, waiting_since=now, due_at=now + PATIENCE)
+
+
+def _settled(claim: Claim) -> Claim:
+    return replace(claim, waiting_since=None, due_at=None)
+
+
+def let_go(claim: Claim, *, now: datetime) -> Claim:
+    """Close a payment here, before the provider is asked to let go of its money."""
+    if claim.captured or claim.capturing:
+        raise AlreadyCaptured(payment=claim.id)
+    if not NEXT[claim.state]:
+        return claim
+    voided = replace(
+        claim,
+        state="voided",
+        decline_reason=VOIDED,
+        redirect_url=None,
+        waiting_since=None,
+        due_at=None,
+        version=claim.version + 1,
+    )
+    return _wait(voided, now)
+
+
+def begin(
+    claim: Claim,
+    kind: TransferKind,
+    transfer: UUID,
+    amount: Money | None,
+    *,
+    reason: str = "",
+    now: datetime,
+) -> Transfer:
+    """Decide how much is taken or given back: what was asked for, or all that is left."""
+    if kind == "capture" and claim.state != "authorized":
+        raise NotAuthorized(payment=claim.id, state=claim.state)
+    left = claim.money(_left(claim, kind))
+    if amount is None:
+        amount = left
+    elif amount.currency != claim.currency:
+        raise CurrencyMismatch(currency=claim.currency, other=amount.currency)
+    else:
+        refuse_amount(amount)
+    if not 0 < amount.amount <= left.amount:
+        exceeds = ExceedsAuthorized if kind == "capture" else ExceedsCaptured
+        raise exceeds(payment=claim.id, left=left)
+    return Transfer(id=transfer, kind=kind, amount=amount, state="pending", reason=reason, at=now)
+
+
+def _left(claim: Claim, kind: TransferKind) -> int:
+    if kind == "capture":
+        return claim.authorized - claim.voided - claim.captured - claim.capturing
+    return claim.captured - claim.refunded - claim.refunding
+
+
+def refuse_other_transfer(transfer: Transfer, amount: Money | None) -> None:
+    """Refuse to take a transfer for another one that has the same id."""
+    if amount is not None and amount != transfer.amount:
+        raise DifferentTerms(id=transfer.id)
+
+
+def found(before: Claim, after: Claim, *, now: datetime) -> tuple[Transfer, ...]:
+    """List what was taken or given back at the provider without us, as on its own website."""
+    totals: tuple[tuple[TransferKind, int, int], ...] = (
+        ("capture", before.captured, after.captured),
+        ("refund", before.refunded, after.refunded),
+    )
+    return tuple(
+        Transfer(
+            id=uuid5(after.id, f"{kind} up to {total}"),
+            kind=kind,
+            amount=after.money(total - known),
+            state="done",
+            reason=f"Found at {after.provider}",
+            at=now,
+        )
+        for kind, known, total in totals
+        if total > known
+    )
+
+
+def book(before: Claim, after: Claim, *, now: datetime) -> tuple[LedgerEntry, ...]:
+    """Book what was set aside or let go of between two looks at a payment."""
+    amounts = {
+        f"authorize up to {after.authorized}": after.authorized - before.authorized,
+        f"void up to {after.voided}": before.voided - after.voided,
+    }
+    return tuple(
+        entry
+        for name, amount in amounts.items()
+        if amount
+        for entry in _entries(after, uuid5(after.id, name), {"authorized": amount}, now)
+    )
+
+
+def book_transfer(claim: Claim, transfer: Transfer, *, now: datetime) -> tuple[LedgerEntry, ...]:
+    """Book what was taken or given back."""
+    amount = transfer.amount.amount
+    booking = uuid5(claim.id, f"{transfer.kind} {transfer.id}")
+    if transfer.kind == "refund":
+        return _entries(claim, booking, {"captured": -amount}, now)
+    return _entries(claim, booking, {"authorized": -amount, "captured": amount}, now)
+
+
+def _entries(
+    claim: Claim, booking: UUID, amounts: Mapping[str, int], now: datetime
+) -> tuple[LedgerEntry, ...]:
+    """Debit the provider's accounts and credit those of the orders, or the reverse if negative."""
+    return tuple(
+        LedgerEntry(
+            booking=booking,
+            account=f"{owner}:{name}",
+            amount=sign * amount,
+            currency=claim.currency,
+            payment=claim.id,
+            at=now,
+        )
+        for name, amount in amounts.items()
+        for owner, sign in ((f"provider:{claim.provider}", 1), ("orders", -1))
+    )
+
+
+def news(before: Claim, after: Claim) -> tuple[Event, ...]:
+    """Tell what others should know of a change of state."""
+    if after.state == before.state:
+        return ()
+    if after.state == "authorized":
+        amount = after.money(after.amount)
+        return (PaymentAuthorized(payment=after.id, order=after.order, amount=amount),)
+    if after.state in ("declined", "voided"):
+        reason = after.decline_reason or after.state
+        return (PaymentFailed(payment=after.id, order=after.order, reason=reason),)
+    return ()
+
+
+def transferred(claim: Claim, transfer: Transfer) -> PaymentCaptured | RefundIssued:
+    """Tell that money has changed hands."""
+    if transfer.kind == "capture":
+        return PaymentCaptured(
+            payment=claim.id, order=claim.order, capture=transfer.id, amount=transfer.amount
+        )
+    return RefundIssued(
+        payment=claim.id, order=claim.order, refund=transfer.id, amount=transfer.amount
+    )
+
+
+def differences(
+    ours: Iterable[Position], theirs: Iterable[Position]
+) -> Iterator[tuple[PaymentId, Position | None, Position | None]]:
+    """Find the payments of which two ledgers say different things."""
+    left = {position.payment: position for position in ours}
+    right = {position.payment: position for position in theirs}
+    for payment in sorted({*left, *right}):
+        if left.get(payment) != right.get(payment):
+            yield payment, left.get(payment), right.get(payment)
+
+
+def agree(claim: Claim, told: Standing | None) -> bool:
+    """Tell whether the provider says the same totals as our books."""
+    totals = (claim.authorized, claim.captured, claim.voided, claim.refunded)
+    return told is not None and totals == (
+        told.authorized,
+        told.captured,
+        told.voided,
+        told.refunded,
+    )
+
+
+def described(position: Position | None) -> str:
+    """Say in words what a ledger knows of a payment."""
+    if position is None:
+        return "nothing"
+    return (
+        f"{position.currency} authorized {position.authorized}, captured {position.captured}, "
+        f"voided {position.voided}, refunded {position.refunded}"
+    )

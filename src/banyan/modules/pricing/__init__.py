@@ -1,0 +1,1 @@
+"""Pricing: what things cost, and the taxes on them."""

@@ -1,0 +1,1 @@
+"""The outside world and optional business: one folder per provider or capability."""

@@ -1,0 +1,47 @@
+"""A mail as it travels (RFC 5322): every header is one line, whatever it is made from."""
+
+from __future__ import annotations
+
+import re
+from email import policy
+from email.headerregistry import Address
+from email.message import EmailMessage
+
+from banyan.modules.notifications.ports import Mail
+
+_ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
+_LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+_DOMAIN = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.ASCII | re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def compose(mail: Mail, sender: Address) -> EmailMessage:
+    """Write a mail with its HTML and its twin in plain text; ValueError if that cannot be done."""
+    recipient = address_of(mail.recipient)
+    message = EmailMessage(policy.SMTP if recipient.addr_spec.isascii() else policy.SMTPUTF8)
+    message["From"] = sender
+    message["To"] = recipient
+    message["Subject"] = _one_line(mail.subject)
+    message["Date"] = mail.written_at
+    message["Message-ID"] = f"<{mail.id.hex}@{sender.domain}>"
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notice shall answer.
+    message.set_content(mail.text, cte="quoted-printable")
+    message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
+    message["Content-Language"] = _one_line(mail.language)
+    return message
+
+
+def address_of(text: str, name: str = "") -> Address:
+    """Read an address; its domain is spelled in ASCII, its local part may be in any script."""
+    local, _, domain = text.rpartition("@")
+    domain = domain.encode("idna").decode()
+    if not (_LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain)):
+        raise ValueError("This is no address.")
+    return Address(_one_line(name), local, domain)
+
+
+def _one_line(text: str) -> str:
+    """Refuse what could end a header, and spell every gap as one space."""
+    if _CONTROL.search(text):
+        raise ValueError("A header is one line.")
+    return " ".join(text.split())

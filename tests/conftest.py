@@ -1,0 +1,30 @@
+"""What tests share: one real PostgreSQL for the session, and the links that calls travel by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from banyan.engines.postgres import EmbeddedPostgres
+from banyan.kernel.link import Link, direct, wire
+from banyan.kernel.testing import Server
+
+LINKS: dict[str, Link] = {"direct": direct, "wire": wire}
+NO_NEED_TO_SURVIVE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Run a PostgreSQL server whose data nobody will miss."""
+    folder: Path = tmp_path_factory.mktemp("postgres")
+    with EmbeddedPostgres(folder, lambda _: None, settings=NO_NEED_TO_SURVIVE) as postgres:
+        yield Server(postgres.dsn())
+
+
+@pytest.fixture(params=list(LINKS.values()), ids=list(LINKS))
+def link(request: pytest.FixtureRequest) -> Link:
+    """Run a test over every link: what holds in one process must hold over a wire."""
+    chosen: Link = request.param
+    return chosen

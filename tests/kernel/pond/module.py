@@ -1,0 +1,15 @@
+"""The pond, as the application sees it."""
+
+from __future__ import annotations
+
+from banyan.kernel.event import on
+from banyan.kernel.module import Module
+from tests.kernel.pond.contract import Leapt, Pond
+from tests.kernel.pond.service import PondService, Rest, Travel
+
+module = Module(
+    name="pond",
+    offers={Pond: PondService},
+    sagas=[Travel, Rest],
+    reactions=[on(Leapt, PondService.hear)],
+)

@@ -1,0 +1,104 @@
+"""Events: told with the commit, heard once, retried, put aside, replayed."""
+
+from __future__ import annotations
+
+import pytest
+
+from banyan.kernel.outbox import MOST_ATTEMPTS
+from banyan.kernel.testing import Bench
+from tests.kernel.pond.contract import Leapt, NoSuchFrog, Pond
+from tests.kernel.pond.service import PondService
+
+
+async def test_an_event_is_heard_after_the_commit_and_only_then(
+    water: Bench, pond: Pond, service: PondService
+) -> None:
+    with pytest.raises(NoSuchFrog):
+        await pond.leap(name="nobody")
+    await pond.leap(name="frog")
+    assert await water.told(Leapt) == (Leapt(name="frog", leaps=1),)
+    assert service.heard == []
+
+    await water.settle()
+
+    assert service.heard == [1]
+    assert await water.told(Leapt) == ()
+
+
+async def test_an_event_that_is_carried_twice_has_its_effect_once(
+    water: Bench, pond: Pond, service: PondService
+) -> None:
+    water.deliveries = 3
+    await pond.leap(name="frog")
+
+    await water.settle()
+
+    assert await pond.leaps(name="echo") == 1
+
+
+async def test_a_reaction_that_fails_leaves_no_effect_and_does_not_hold_up_the_others(
+    water: Bench, pond: Pond
+) -> None:
+    await pond.leap(name="frog", by=13)
+    await pond.leap(name="frog")
+    await pond.leap(name="frog")
+
+    await water.settle()
+
+    assert await pond.leaps(name="echo") == 2
+
+
+async def test_what_keeps_failing_is_put_aside_and_can_be_replayed(
+    water: Bench, pond: Pond, service: PondService
+) -> None:
+    inbox = water.app.rooms["pond"].worker.inbox
+    await pond.leap(name="frog", by=13)
+    for _ in range(MOST_ATTEMPTS):
+        await water.pass_time(300)
+
+    (letter,) = await inbox.dead()
+    assert (letter.reaction, letter.error, letter.attempt) == (
+        "PondService.hear",
+        "ValueError",
+        MOST_ATTEMPTS,
+    )
+
+    heard = len(service.heard)
+    assert await inbox.replay([letter.event]) == 1
+    await water.settle()
+    assert len(service.heard) > heard
+    assert await inbox.dead() == ()
+
+
+async def test_e2_what_was_delivered_and_is_old_is_forgotten(water: Bench, pond: Pond) -> None:
+    room = water.app.rooms["pond"]
+    await pond.leap(name="frog")
+    await water.settle()
+
+    water.clock.advance(8 * 24 * 3600)
+    await room.worker.inbox.forget_old()
+
+    rows = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM inbox)"
+    assert await room.database.value(rows) == 0
+
+
+async def test_e4_a_command_tells_one_event_and_a_batch_is_one_statement(
+    water: Bench, pond: Pond, service: PondService
+) -> None:
+    run = water.watch()
+
+    async with service.db.begin() as tx:
+        tx.tell(*(Leapt(name="frog", leaps=n) for n in range(50)))
+
+    assert [sql.split(" ")[0] for _, sql in run] == ["BEGIN", "INSERT"]
+
+
+async def test_a_module_cannot_tell_what_is_not_its_to_tell(service: PondService) -> None:
+    class Rained(Leapt):
+        """It has rained."""
+
+    Rained.module = "sky"
+
+    async with service.db.begin() as tx:
+        with pytest.raises(TypeError, match="cannot tell"):
+            tx.tell(Rained(name="frog", leaps=1))

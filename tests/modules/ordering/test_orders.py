@@ -1,0 +1,245 @@
+"""Orders on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+import asyncpg
+import pytest
+from msgspec.structs import replace
+
+from banyan.modules.ordering.contract import (
+    CartClosed,
+    CartIncomplete,
+    EmptyCart,
+    NotCancelable,
+    NotInStock,
+    OrderCanceled,
+    OrderConfirmed,
+    PaymentChoice,
+    PaymentRefused,
+    PriceChanged,
+    UnknownPaymentMethod,
+)
+from banyan.modules.payments.contract import Payment, PaymentAuthorized
+from banyan.vocabulary import CartId, PaymentId
+from tests.modules.ordering.conftest import CART, LAMP, Shop
+
+
+async def test_a_checkout_confirms_and_tells_once(shop: Shop) -> None:
+    await shop.filled(quantity=2)
+
+    order = await shop.check_out()
+
+    assert (order.state, order.number, order.totals.total.amount) == ("confirmed", "1001", 10_488)
+    assert sum(line.total.amount for line in order.lines) + 490 == 10_488
+    assert shop.inventory.stock[LAMP] == 3
+    assert shop.inventory.known[order.id].state == "allocated"
+    assert [event.order for event in await shop.bench.told(OrderConfirmed)] == [order]
+    assert await shop.ordering.order(order=order.id) == order
+
+
+async def test_a_checkout_costs_a_fixed_number_of_statements(shop: Shop) -> None:
+    await shop.filled()
+    run = shop.bench.watch()
+
+    await shop.check_out()
+
+    assert sum(sql == "BEGIN" for _, sql in run) <= 2
+    assert len(run) <= 24
+
+
+async def test_d19_a_cart_becomes_one_order_however_often_it_is_checked_out(shop: Shop) -> None:
+    await shop.filled()
+
+    orders = await asyncio.gather(*(shop.check_out() for _ in range(5)))
+
+    assert len({order.id for order in orders}) == 1
+    assert len(shop.payments.known) == 1
+
+
+async def test_d17_an_ordered_cart_is_closed(shop: Shop) -> None:
+    await shop.filled()
+    await shop.check_out()
+
+    with pytest.raises(CartClosed):
+        await shop.ordering.add_line(cart=CART, sku=LAMP)
+    with pytest.raises(CartClosed):
+        await shop.ordering.amend(cart=CART, email="eve@example.com")
+
+
+async def test_what_is_missing_is_named(shop: Shop) -> None:
+    await shop.ordering.create_cart(cart=CART)
+    with pytest.raises(EmptyCart):
+        await shop.check_out()
+    await shop.ordering.add_line(cart=CART, sku=LAMP)
+
+    with pytest.raises(CartIncomplete) as refused:
+        await shop.check_out()
+
+    assert refused.value.missing == ("email", "shipping_address", "shipping_method")
+
+
+async def test_d6_after_a_refused_payment_the_same_cart_can_be_ordered(shop: Shop) -> None:
+    await shop.filled()
+    with pytest.raises(PaymentRefused) as refused:
+        await shop.check_out("tok_declined")
+    assert refused.value.reason == "declined"
+    assert shop.inventory.stock[LAMP] == 5
+
+    order = await shop.check_out()
+
+    assert (order.state, order.number) == ("confirmed", "1001")
+    assert len(await shop.canceled()) == 1
+
+
+async def test_s5_s6_what_is_gone_meanwhile_is_told_before_any_payment(shop: Shop) -> None:
+    await shop.filled(quantity=5)
+    shop.inventory.stock[LAMP] = 1
+
+    with pytest.raises(NotInStock) as refused:
+        await shop.check_out()
+
+    assert (refused.value.asked, refused.value.available) == (5, 1)
+    assert shop.payments.known == {}
+
+
+async def test_a_changed_price_is_told_and_never_silently_charged(shop: Shop) -> None:
+    await shop.filled()
+    await shop.set_price(5999)
+
+    with pytest.raises(PriceChanged) as refused:
+        await shop.check_out()
+
+    assert (refused.value.told.amount, refused.value.now.amount) == (5489, 6489)
+    assert shop.payments.known == {}
+    assert (await shop.ordering.cart(cart=CART)).totals.total.amount == 6489
+    assert (await shop.check_out()).totals.total.amount == 6489
+
+
+async def test_an_unknown_way_to_pay_is_refused(shop: Shop) -> None:
+    await shop.filled()
+
+    with pytest.raises(UnknownPaymentMethod):
+        await shop.ordering.check_out(
+            cart=CART, payment=PaymentChoice(method="barter", token="two goats")
+        )
+
+
+async def test_a_bank_that_hiccups_costs_the_shopper_nothing(shop: Shop) -> None:
+    await shop.filled()
+    shop.payments.down = 2
+
+    assert (await shop.check_out()).state == "confirmed"
+    assert len(shop.payments.known) == 1
+
+
+async def test_a_challenge_shows_the_way_and_goes_on_by_the_webhook(shop: Shop) -> None:
+    await shop.filled()
+    order = await shop.check_out("tok_challenge")
+    assert (order.state, order.number) == ("pending", None)
+    assert order.action
+    assert order.action.url == "https://bank.example/challenge"
+    (payment,) = shop.payments.known.values()
+
+    shop.payments.known[payment.id] = _authorized(shop, payment.id)
+    await shop.bench.hear(
+        PaymentAuthorized(payment=payment.id, order=order.id, amount=payment.amount)
+    )
+
+    confirmed = await shop.ordering.order(order=order.id)
+    assert (confirmed.state, confirmed.action) == ("confirmed", None)
+
+
+async def test_d22_a_webhook_that_never_comes_is_not_needed(shop: Shop) -> None:
+    await shop.filled()
+    order = await shop.check_out("tok_challenge")
+    (payment,) = shop.payments.known.values()
+    shop.payments.known[payment.id] = _authorized(shop, payment.id)
+
+    await shop.bench.pass_time(21)
+
+    assert (await shop.ordering.order(order=order.id)).state == "confirmed"
+
+
+async def test_d8_a_challenge_that_nobody_answers_ends_and_frees_everything(shop: Shop) -> None:
+    await shop.filled()
+    order = await shop.check_out("tok_challenge")
+
+    for _ in range(50):
+        await shop.bench.pass_time(21)
+
+    assert (await shop.ordering.order(order=order.id)).state == "canceled"
+    assert shop.inventory.stock[LAMP] == 5
+    assert {one.state for one in shop.payments.known.values()} == {"voided"}
+    assert (await shop.check_out()).state == "confirmed"
+
+
+async def test_order_numbers_have_no_gaps(shop: Shop) -> None:
+    carts = [CartId(UUID(int=100 + n)) for n in range(6)]
+    for cart in carts:
+        await shop.filled(cart=cart)
+    shop.inventory.stock[LAMP] = 6
+    tokens = ["tok_ok", "tok_declined"] * 3
+
+    await asyncio.gather(
+        *(shop.check_out(token, cart) for token, cart in zip(tokens, carts, strict=True)),
+        return_exceptions=True,
+    )
+
+    confirmed = await shop.ordering.orders(state="confirmed")
+    assert sorted(str(order.number) for order in confirmed) == ["1001", "1002", "1003"]
+
+
+async def test_a_canceled_order_gives_everything_back(shop: Shop) -> None:
+    await shop.filled(quantity=2)
+    order = await shop.check_out()
+
+    canceled = await shop.ordering.cancel(order=order.id, reason="changed my mind")
+    again = await shop.ordering.cancel(order=order.id)
+
+    assert (canceled.state, canceled.cancel_reason) == ("canceled", "changed my mind")
+    assert again == canceled
+    assert shop.inventory.stock[LAMP] == 5
+    assert {one.state for one in shop.payments.known.values()} == {"voided"}
+    assert len(await shop.bench.told(OrderCanceled)) == 1
+
+
+async def test_a_captured_order_is_refunded_when_canceled(shop: Shop) -> None:
+    await shop.filled()
+    order = await shop.check_out()
+    assert order.payment
+    await shop.payments.capture(payment=order.payment, capture=UUID(int=1))
+
+    await shop.ordering.cancel(order=order.id)
+
+    payment = shop.payments.known[order.payment]
+    assert payment.refunded == payment.amount
+
+
+async def test_a_pending_order_cannot_be_canceled(shop: Shop) -> None:
+    await shop.filled()
+    order = await shop.check_out("tok_challenge")
+
+    with pytest.raises(NotCancelable):
+        await shop.ordering.cancel(order=order.id)
+
+
+async def test_the_database_refuses_a_second_order_of_a_cart(shop: Shop) -> None:
+    await shop.filled()
+    order = await shop.check_out()
+
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await shop.service.db.value(
+            "INSERT INTO orders (id, state, cart, market, locale, currency, email, "
+            "shipping_address, billing_address, shipping_method, lines, totals, total, placed_at) "
+            "SELECT gen_random_uuid(), 'pending', cart, market, locale, currency, email, "
+            "shipping_address, billing_address, shipping_method, lines, totals, total, placed_at "
+            "FROM orders WHERE id = $1",
+            order.id,
+        )
+
+
+def _authorized(shop: Shop, payment: PaymentId) -> Payment:
+    return replace(shop.payments.known[payment], state="authorized", redirect_url=None)
