@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
+import gc
 import inspect
 import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +41,7 @@ console = Console(highlight=False)
 
 Data = Annotated[Path, Parameter(help="Where this shop keeps its data.")]
 File = Annotated[Path | None, Parameter(help="A topology file; without one, all is one process.")]
+SHOWN = 10
 HERE = Path(".banyan")
 """The data folder of a shop unless another is named."""
 
@@ -45,7 +49,7 @@ HERE = Path(".banyan")
 def main() -> None:
     """Run one command; what an operator can mend is told in a sentence."""
     try:
-        _add_plugin_commands()
+        _add_plugin_commands(discover())
         sys.exit(commands())
     except (Misconfigured, EngineError) as trouble:
         console.print(f"[red]banyan cannot do that:[/red] {trouble}", soft_wrap=True)
@@ -71,7 +75,11 @@ def up(
         stack.enter_context(shop)
         run(_prepare(house, shop, empty=empty))
         cores = os.cpu_count() or 1
-        run(upkeep.keep_up(house, shop, listening, workers or cores, topology, _say))
+        serving = partial(_serve_process, house, shop)
+        gc.freeze()  # Workers that are forked share what is loaded by now.
+        asyncio.run(
+            upkeep.keep_up(house, shop, listening, workers or cores, topology, serving, _say)
+        )
     return 0
 
 
@@ -87,17 +95,8 @@ def serve_process(
     data: Data = HERE,
 ) -> int:
     """Run one process of a shop, as a container would."""
-    shop = _estate(data, topology)
-    shop.topology.process(process)
-    settings = load(
-        TelemetrySettings,
-        "telemetry",
-        file=shop.topology.settings,
-        environment=environment(),
-    )
-    telemetry.configure(process, instance, settings)
-    run(_serve(_app(discover(), shop, instance), shop, socket.socket(fileno=fd)))
-    return 0
+    house, shop = discover(), _estate(data, topology)
+    return _serve_process(house, shop, process, instance, fd)
 
 
 @commands.command
@@ -148,9 +147,28 @@ def _print(diagnoses: tuple[health.Diagnosis, ...]) -> None:
     table = Table("module", "invariant", "", "found")
     for one in diagnoses:
         mark = "[green]ok[/green]" if one.healthy else "[red]broken[/red]"
-        told = [*one.found, *(f"[green]mended:[/green] {what}" for what in one.mended)]
+        told = [*_first(one.found), *(f"[green]mended:[/green] {what}" for what in one.mended)]
         table.add_row(one.module, one.title, mark, "\n".join(told))
     console.print(table)
+
+
+def _serve_process(house: House, shop: Estate, process: str, instance: str, fd: int) -> int:
+    shop.topology.process(process)
+    settings = load(
+        TelemetrySettings,
+        "telemetry",
+        file=shop.topology.settings,
+        environment=environment(),
+    )
+    telemetry.configure(process, instance, settings)
+    run(_serve(_app(house, shop, instance), shop, socket.socket(fileno=fd)))
+    return 0
+
+
+def _first(found: tuple[str, ...]) -> list[str]:
+    """Show so many findings that the others can be guessed."""
+    more = len(found) - SHOWN
+    return [*found[:SHOWN], f"… and {more} more"] if more > 0 else list(found)
 
 
 async def _prepare(house: House, shop: Estate, *, empty: bool) -> None:
@@ -225,10 +243,10 @@ def _with_shop(
         return int(run(inside(shop)))
 
 
-def _add_plugin_commands() -> None:
+def _add_plugin_commands(house: House) -> None:
     """Make the commands that plugins declare: `import products` goes below `import`."""
     groups: dict[str, Commands] = {}
-    for plugin in discover().plugins:
+    for plugin in house.plugins:
         for name, function in plugin.commands.items():
             *group, last = name.split()
             parent = commands

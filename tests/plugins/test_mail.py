@@ -308,6 +308,14 @@ def test_no_text_can_become_a_header(
 
 
 @pytest.mark.parametrize(
+    "subject", ["Hello\n", "Hello\0", "Hel\u2028lo", "Hello\r\nBcc: eve@evil.com"]
+)
+async def test_what_is_not_one_line_is_undeliverable(tmp_path: Path, subject: str) -> None:
+    with pytest.raises(Undeliverable):
+        await carrier(tmp_path, MailSettings()).send(replace(MAIL, subject=subject))
+
+
+@pytest.mark.parametrize(
     "recipient",
     ["", "jo", "jo@", "@example.com", "jo@example.com\r\nBcc: eve@evil.com", "a@b.c, eve@evil.com"],
 )
@@ -322,6 +330,7 @@ async def test_what_is_no_address_is_undeliverable(tmp_path: Path, recipient: st
     ("settings", "complaint"),
     [
         ({"sender": "nobody"}, "sender"),
+        ({"sender": "bücher@example.com"}, "sender"),
         ({"sender": "shop@example.com\nBcc: eve@evil.com"}, "sender"),
         ({"security": "none", "user": "shop"}, "security"),
         ({"security": "ssl"}, "security"),

@@ -129,11 +129,15 @@ class Supervisor:
         """Run a child again and again until we stop or it fails for good."""
         clock = asyncio.get_running_loop().time
         backoff = Backoff()
+        first = True
         while not self._stopping.is_set():
             began = clock()
             how = await child.run(
-                started=partial(self._started, child), wrote=partial(self._wrote, child)
+                first=first,
+                started=partial(self._started, child),
+                wrote=partial(self._wrote, child),
             )
+            first = False
             self._leaders.pop(child.name, None)
             self._tell_guard()
             if self._stopping.is_set():

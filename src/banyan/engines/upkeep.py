@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from banyan.engines.child import Child
@@ -23,6 +24,7 @@ async def keep_up(
     listening: socket.socket,
     workers: int,
     file: Path | None,
+    serve: Callable[[str, str, int], int],
     say: Callable[[str], None],
 ) -> None:
     """Start companions and workers, say where the shop is, and wait for the end."""
@@ -39,14 +41,15 @@ async def keep_up(
                 *("--data", str(estate.folder), *arguments),
             ],
             sockets=[listening.fileno()],
+            warm=partial(serve, process, f"{process}-{number}", listening.fileno()),
         )
         for number in range(1, workers + 1)
     ]
     async with Supervisor([*companions, *serving], say=_unless_ready(say)) as supervisor:
-        _invite(url, estate, say)
         end = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, end.set)
+        _invite(url, estate, say)
         watching = asyncio.create_task(supervisor.watch())
         ending = asyncio.create_task(end.wait())
         done, _ = await asyncio.wait({watching, ending}, return_when=asyncio.FIRST_COMPLETED)

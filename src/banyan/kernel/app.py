@@ -8,6 +8,7 @@ import pkgutil
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NewType, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -40,6 +41,7 @@ class House:
     channels: list[Channel] = field(default_factory=list)
 
 
+@cache
 def discover() -> House:
     """Find the declarations of `banyan.modules.*`, plugins and channels, and of other packages."""
     house = House()

@@ -33,6 +33,7 @@ async def serve(application: Any, listening: socket.socket, *, ready: Callable[[
         application,
         lifespan="off",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         timeout_keep_alive=30,

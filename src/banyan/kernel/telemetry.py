@@ -308,6 +308,9 @@ def _start_logging(
     root = logging.getLogger()
     root.addHandler(_handler)
     root.setLevel(settings.level.upper())
+    # Libraries tell of every request; what they complain about is enough.
+    for library in ("httpx", "httpcore", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def _tell_trace(_: object, __: str, event: dict[str, Any]) -> dict[str, Any]:

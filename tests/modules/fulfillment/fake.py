@@ -80,7 +80,7 @@ class FakeFulfillment(Fulfillment):
         before = self._methods.get(method.code)
         model.check_expected(before, expected, StaleMethod)
         model.check_zones(method, self._zones)
-        RateTable(method)
+        model.check_rates(method)
         self._methods[method.code] = model.revised(before, method)
         return self._methods[method.code]
 

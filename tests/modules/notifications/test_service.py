@@ -104,6 +104,17 @@ async def test_an_order_heard_of_again_and_again_is_told_once(
     assert len(await notifications.messages()) == 1
 
 
+async def test_an_order_heard_of_when_its_saga_is_long_forgotten_is_not_told_again(
+    shop: Bench, mailbox: Mailbox
+) -> None:
+    await shop.hear(OrderConfirmed(order=ORDER))
+    await shop.app.rooms["notifications"].database.value("DELETE FROM sagas")
+
+    await shop.hear(OrderConfirmed(order=ORDER))
+
+    assert mailbox.asked == 1
+
+
 async def test_mail_that_is_not_taken_now_is_sent_later(
     shop: Bench, notifications: Notifications, mailbox: Mailbox
 ) -> None:

@@ -127,9 +127,8 @@ def test_whatever_is_recorded_is_booked_and_every_booking_adds_up_to_zero(
     claims = record_all(opened(), heard[1])
     entries: list[LedgerEntry] = []
     for before, after in pairwise(claims):
-        entries += model.book(before, after, now=NOW)
-        for transfer in model.found(before, after, now=NOW):
-            entries += model.book_transfer(after, transfer, now=NOW)
+        found = model.found(before, after, now=NOW)
+        entries += model.book(before, after, found, now=NOW)
 
     end = claims[-1]
     sums = balances(entries)

@@ -123,6 +123,22 @@ async def test_a_quote_without_a_tax_rate_is_refused(shop: Shop) -> None:
         await shop.cost()
 
 
+async def test_a_region_has_its_own_rate_however_it_is_spelled(shop: Shop) -> None:
+    await shop.pricing.set_prices(prices=(price(1000, on="us-base"),))
+    here = TaxRate(market=US, tax_class="standard", millionths=0, name="Sales", country="US")
+    for region, millionths in (("CA", 72_500), ("*", 50_000)):
+        await shop.pricing.set_tax_rate(rate=replace(here, region=region, millionths=millionths))
+
+    quotes = [
+        await shop.pricing.quote(
+            market=US, lines=(Line(sku=LAMP, quantity=1),), country="US", region=region
+        )
+        for region in ("CA", "US-CA", "NY", "")
+    ]
+
+    assert [quote.tax.amount for quote in quotes] == [73, 73, 50, 50]
+
+
 async def test_shipping_is_paid_in_the_currency_of_the_market(shop: Shop) -> None:
     await shop.pricing.set_prices(prices=(price(1999),))
 

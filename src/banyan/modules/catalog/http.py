@@ -64,7 +64,7 @@ class NewAttribute(AttributeDetails, frozen=True, kw_only=True):
     code: Slug
 
 
-class Products(Controller):
+class ProductsAdmin(Controller):
     """Products in any state."""
 
     path = "/api/admin/products"
@@ -74,7 +74,7 @@ class Products(Controller):
     ids: Ids
 
     @get()
-    async def list_products(
+    async def browse(
         self,
         limit: Limit = 24,
         cursor: Cursor = None,
@@ -88,20 +88,20 @@ class Products(Controller):
         return page(found, limit=limit, place=lambda product: product.id)
 
     @post(guards=[needs("catalog:write")])
-    async def create_product(self, data: JSONBody[ProductDetails]) -> Answer[Product]:
+    async def create(self, data: JSONBody[ProductDetails]) -> Answer[Product]:
         """Create a product, which shoppers do not see before it is published."""
         product = Product(id=ProductId(self.ids.new()), **structs.asdict(data))
         (created,) = await self.catalog.save(products=(product,))
         return tagged(created, created.version)
 
     @get("/{product:str}")
-    async def get_product(self, product: FromPath[ProductId]) -> Answer[Product]:
+    async def show(self, product: FromPath[ProductId]) -> Answer[Product]:
         """Show a product."""
         found = await self.catalog.product(product=product)
         return tagged(found, found.version)
 
     @put("/{product:str}", guards=[needs("catalog:write"), obligatory_match])
-    async def change_product(
+    async def change(
         self, product: FromPath[ProductId], expected: IfMatch, data: JSONBody[ProductDetails]
     ) -> Answer[Product]:
         """Replace what is said of a product; shoppers who see it see the change."""
@@ -111,23 +111,19 @@ class Products(Controller):
         return tagged(changed, changed.version)
 
     @post("/{product:str}/publish", guards=[needs("catalog:write")], status_code=200)
-    async def publish_product(
-        self, product: FromPath[ProductId], expected: IfMatch
-    ) -> Answer[Product]:
+    async def publish(self, product: FromPath[ProductId], expected: IfMatch) -> Answer[Product]:
         """Let shoppers see a product."""
         published = await self.catalog.publish(product=product, expected=expected)
         return tagged(published, published.version)
 
     @post("/{product:str}/retire", guards=[needs("catalog:write")], status_code=200)
-    async def retire_product(
-        self, product: FromPath[ProductId], expected: IfMatch
-    ) -> Answer[Product]:
+    async def retire(self, product: FromPath[ProductId], expected: IfMatch) -> Answer[Product]:
         """Take a product out of the shop for good; its slug and SKUs stay taken."""
         retired = await self.catalog.retire(product=product, expected=expected)
         return tagged(retired, retired.version)
 
 
-class Categories(Controller):
+class CategoriesAdmin(Controller):
     """The tree that shoppers browse."""
 
     path = "/api/admin/categories"
@@ -136,12 +132,12 @@ class Categories(Controller):
     catalog: Catalog
 
     @get()
-    async def list_categories(self) -> Page[Category]:
+    async def browse(self) -> Page[Category]:
         """List the whole tree, parents before children, by position."""
         return Page(items=await self.catalog.categories())
 
     @post(guards=[needs("catalog:write")])
-    async def create_category(self, data: JSONBody[NewCategory]) -> Answer[Category]:
+    async def create(self, data: JSONBody[NewCategory]) -> Answer[Category]:
         """Create a category."""
         category = Category(**structs.asdict(data))
         try:
@@ -151,13 +147,13 @@ class Categories(Controller):
         return tagged(created, created.version)
 
     @get("/{category:str}")
-    async def get_category(self, category: FromPath[Slug]) -> Answer[Category]:
+    async def show(self, category: FromPath[Slug]) -> Answer[Category]:
         """Show a category."""
         found = await self._find(category)
         return tagged(found, found.version)
 
     @put("/{category:str}", guards=[needs("catalog:write"), obligatory_match])
-    async def change_category(
+    async def change(
         self, category: FromPath[Slug], expected: IfMatch, data: JSONBody[CategoryDetails]
     ) -> Answer[Category]:
         """Change a category, or move it to another place in the tree."""
@@ -167,7 +163,7 @@ class Categories(Controller):
         return tagged(changed, changed.version)
 
     @delete("/{category:str}", guards=[needs("catalog:write"), obligatory_match])
-    async def remove_category(self, category: FromPath[Slug], expected: IfMatch) -> None:
+    async def remove(self, category: FromPath[Slug], expected: IfMatch) -> None:
         """Remove a category that has neither children nor products."""
         await self.catalog.remove_category(category=category, expected=expected)
 
@@ -178,7 +174,7 @@ class Categories(Controller):
         raise UnknownCategory(category=slug)
 
 
-class Attributes(Controller):
+class AttributesAdmin(Controller):
     """The typed properties that products may have."""
 
     path = "/api/admin/attributes"
@@ -187,12 +183,12 @@ class Attributes(Controller):
     catalog: Catalog
 
     @get()
-    async def list_attributes(self) -> Page[Attribute]:
+    async def browse(self) -> Page[Attribute]:
         """List all attributes by code."""
         return Page(items=await self.catalog.attributes())
 
     @post(guards=[needs("catalog:write")])
-    async def create_attribute(self, data: JSONBody[NewAttribute]) -> Answer[Attribute]:
+    async def create(self, data: JSONBody[NewAttribute]) -> Answer[Attribute]:
         """Create an attribute."""
         attribute = Attribute(**structs.asdict(data))
         try:
@@ -202,13 +198,13 @@ class Attributes(Controller):
         return tagged(created, created.version)
 
     @get("/{attribute:str}")
-    async def get_attribute(self, attribute: FromPath[Slug]) -> Answer[Attribute]:
+    async def show(self, attribute: FromPath[Slug]) -> Answer[Attribute]:
         """Show an attribute."""
         found = await self._find(attribute)
         return tagged(found, found.version)
 
     @put("/{attribute:str}", guards=[needs("catalog:write"), obligatory_match])
-    async def change_attribute(
+    async def change(
         self, attribute: FromPath[Slug], expected: IfMatch, data: JSONBody[AttributeDetails]
     ) -> Answer[Attribute]:
         """Change an attribute; what products say already must still fit it."""
@@ -218,7 +214,7 @@ class Attributes(Controller):
         return tagged(changed, changed.version)
 
     @delete("/{attribute:str}", guards=[needs("catalog:write"), obligatory_match])
-    async def remove_attribute(self, attribute: FromPath[Slug], expected: IfMatch) -> None:
+    async def remove(self, attribute: FromPath[Slug], expected: IfMatch) -> None:
         """Remove an attribute that no product uses."""
         await self.catalog.remove_attribute(attribute=attribute, expected=expected)
 
@@ -229,4 +225,4 @@ class Attributes(Controller):
         raise UnknownAttribute(attribute=code)
 
 
-routes = [Products, Categories, Attributes]
+routes = [ProductsAdmin, CategoriesAdmin, AttributesAdmin]

@@ -87,25 +87,25 @@ class ShippingMethods(Controller):
     fulfillment: Fulfillment
 
     @get()
-    async def list_methods(self, market: FromQuery[Market | None] = None) -> Page[ShippingMethod]:
+    async def browse(self, market: FromQuery[Market | None] = None) -> Page[ShippingMethod]:
         """List the shipping methods, of one market or of all, by position."""
         return Page(items=await self.fulfillment.methods(market=market))
 
     @get("/{code:str}")
-    async def get_method(self, code: FromPath[MethodCode]) -> Answer[ShippingMethod]:
+    async def show(self, code: FromPath[MethodCode]) -> Answer[ShippingMethod]:
         """Show a shipping method."""
         found = await self.fulfillment.method(code=code)
         return tagged(found, found.version)
 
     @post(guards=[needs("fulfillment:write")])
-    async def create_method(self, data: JSONBody[NewMethod]) -> Answer[ShippingMethod]:
+    async def create(self, data: JSONBody[NewMethod]) -> Answer[ShippingMethod]:
         """Offer a new shipping method; its table is tried out first."""
         method = ShippingMethod(**structs.asdict(data))
         made = await self.fulfillment.save_method(method=method, expected=NOT_YET)
         return tagged(made, made.version)
 
     @put("/{code:str}", guards=[needs("fulfillment:write"), obligatory_match])
-    async def change_method(
+    async def change(
         self, code: FromPath[MethodCode], expected: IfMatch, data: JSONBody[MethodDetails]
     ) -> Answer[ShippingMethod]:
         """Change a shipping method; its table is tried out first."""
@@ -118,18 +118,18 @@ class ShippingMethods(Controller):
         guards=[needs("fulfillment:write")],
         status_code=200,
     )
-    async def retire_method(self, code: FromPath[MethodCode]) -> Answer[ShippingMethod]:
+    async def retire(self, code: FromPath[MethodCode]) -> Answer[ShippingMethod]:
         """Offer a shipping method no longer; orders that chose it keep it."""
         retired = await self.fulfillment.retire_method(code=code)
         return tagged(retired, retired.version)
 
     @get("/{code:str}/table")
-    async def get_table(self, code: FromPath[MethodCode]) -> dict[str, Any]:
+    async def table(self, code: FromPath[MethodCode]) -> dict[str, Any]:
         """Show the rates as a decision table (JDM), for tools that edit those."""
         return await self.fulfillment.table(code=code)
 
     @post("/{code:str}/try", status_code=200)
-    async def try_method(self, code: FromPath[MethodCode], data: JSONBody[Parcel]) -> Trial:
+    async def try_out(self, code: FromPath[MethodCode], data: JSONBody[Parcel]) -> Trial:
         """Tell which row of the table decides for a parcel."""
         return await self.fulfillment.try_method(
             code=code,
@@ -149,25 +149,25 @@ class Zones(Controller):
     fulfillment: Fulfillment
 
     @get()
-    async def list_zones(self) -> Page[Zone]:
+    async def browse(self) -> Page[Zone]:
         """List all zones by code."""
         return Page(items=await self.fulfillment.zones())
 
     @get("/{code:str}")
-    async def get_zone(self, code: FromPath[ZoneCode]) -> Answer[Zone]:
+    async def show(self, code: FromPath[ZoneCode]) -> Answer[Zone]:
         """Show a zone."""
         found = await self.fulfillment.zone(code=code)
         return tagged(found, found.version)
 
     @post(guards=[needs("fulfillment:write")])
-    async def create_zone(self, data: JSONBody[NewZone]) -> Answer[Zone]:
+    async def create(self, data: JSONBody[NewZone]) -> Answer[Zone]:
         """Describe a new zone."""
         zone = Zone(**structs.asdict(data))
         made = await self.fulfillment.save_zone(zone=zone, expected=NOT_YET)
         return tagged(made, made.version)
 
     @put("/{code:str}", guards=[needs("fulfillment:write"), obligatory_match])
-    async def change_zone(
+    async def change(
         self, code: FromPath[ZoneCode], expected: IfMatch, data: JSONBody[ZoneDetails]
     ) -> Answer[Zone]:
         """Change which places lie in a zone."""
@@ -176,7 +176,7 @@ class Zones(Controller):
         return tagged(changed, changed.version)
 
     @delete("/{code:str}", guards=[needs("fulfillment:write")])
-    async def remove_zone(self, code: FromPath[ZoneCode]) -> None:
+    async def remove(self, code: FromPath[ZoneCode]) -> None:
         """Remove a zone that no method refers to."""
         await self.fulfillment.remove_zone(code=code)
 

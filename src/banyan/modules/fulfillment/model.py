@@ -111,6 +111,11 @@ def check_zones(method: ShippingMethod, known: Collection[str]) -> None:
             raise InvalidMethod(pointer=f"/rates/{number}/zone", reason="There is no such zone.")
 
 
+def check_rates(method: ShippingMethod) -> None:
+    """Refuse a table of which a cell cannot be evaluated."""
+    RateTable(method)
+
+
 def _document(rates: Sequence[RateRow]) -> dict[str, Any]:
     """Spell rates as a decision table whose rows answer with their own number."""
     rows = [

@@ -69,7 +69,7 @@ class FulfillmentService(Fulfillment):
             if after != before:
                 zones = model.zones_of(after)
                 model.check_zones(after, await store.hold_zones(tx, zones))
-                RateTable(after)
+                model.check_rates(after)
                 await store.save_method(tx, after)
                 await store.refer(tx, after.code, zones)
         return after

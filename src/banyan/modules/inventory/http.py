@@ -75,12 +75,12 @@ class Warehouses(Controller):
     inventory: Inventory
 
     @get()
-    async def list_warehouses(self) -> Page[Warehouse]:
+    async def browse(self) -> Page[Warehouse]:
         """List all warehouses by position."""
         return Page(items=await self.inventory.warehouses())
 
     @put("/{code:str}", guards=[needs("inventory:write")])
-    async def save_warehouse(
+    async def save(
         self, code: FromPath[WarehouseCode], data: JSONBody[WarehouseDetails]
     ) -> Warehouse:
         """Create or change a warehouse; one that is not active sells nothing."""
@@ -105,7 +105,7 @@ class Stock(Controller):
     ids: Ids
 
     @get()
-    async def list_stock(
+    async def browse(
         self, sku: FromQuery[SkuText | None] = None, limit: Limit = 24, cursor: Cursor = None
     ) -> Answer[Page[Level]]:
         """List what is there by SKU; a page tells whole SKUs."""
@@ -118,7 +118,7 @@ class Stock(Controller):
         return Answer(Page(items=items, next=last.next))
 
     @put("/{sku:str}/{warehouse:str}", guards=[needs("inventory:write")])
-    async def count_stock(
+    async def count(
         self,
         sku: FromPath[SkuText],
         warehouse: FromPath[WarehouseCode],
@@ -135,7 +135,7 @@ class Stock(Controller):
         return Page(items=await self.inventory.levels(skus=(sku,)))
 
     @get("/movements")
-    async def list_movements(
+    async def movements(
         self, sku: FromQuery[SkuText | None] = None, limit: Limit = 24, cursor: Cursor = None
     ) -> Answer[Page[Movement]]:
         """List what came and went, newest first."""
@@ -143,7 +143,7 @@ class Stock(Controller):
         return Answer(page(found, limit=limit, place=lambda one: one.id))
 
     @post("/movements", guards=[needs("inventory:write")])
-    async def move_stock(self, data: JSONBody[NewMovement]) -> Movement:
+    async def move(self, data: JSONBody[NewMovement]) -> Movement:
         """Record what came or went."""
         movement = Movement(
             id=self.ids.new(),
@@ -166,12 +166,12 @@ class Reservations(Controller):
     inventory: Inventory
 
     @get("/{reservation:str}")
-    async def get_reservation(self, reservation: FromPath[UUID]) -> Page[Reservation]:
+    async def show(self, reservation: FromPath[UUID]) -> Page[Reservation]:
         """Show what is held under an order's id."""
         return Page(items=await self.inventory.reservations(ids=(reservation,)))
 
     @post("/{reservation:str}/shipment", guards=[needs("inventory:write")], status_code=200)
-    async def ship_reservation(self, reservation: FromPath[UUID]) -> Reservation:
+    async def ship(self, reservation: FromPath[UUID]) -> Reservation:
         """Say that the goods of an order have left."""
         return await self.inventory.ship(reservation=reservation)
 

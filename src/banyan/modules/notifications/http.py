@@ -35,7 +35,7 @@ class Messages(Controller):
     notifications: Notifications
 
     @get()
-    async def list_messages(
+    async def browse(
         self,
         about: FromQuery[Annotated[str, Meta(max_length=100)] | None] = None,
         limit: Limit = 24,
@@ -48,18 +48,18 @@ class Messages(Controller):
         return Answer(page(found, limit=limit, place=lambda one: one.id))
 
     @get("/{message:str}")
-    async def preview_message(self, message: FromPath[UUID]) -> Preview:
+    async def preview(self, message: FromPath[UUID]) -> Preview:
         """Show a message as it reads."""
         return await self.notifications.preview(message=message)
 
     @get("/{message:str}/html", media_type=HTML, include_in_schema=False)
-    async def show_message(self, message: FromPath[UUID]) -> Answer[str]:
+    async def show(self, message: FromPath[UUID]) -> Answer[str]:
         """Show the HTML of a message as a page that can do nothing."""
         shown = await self.notifications.preview(message=message)
         return Answer(shown.html, media_type=HTML, headers={"content-security-policy": SANDBOX})
 
     @post("/{message:str}/resend", guards=[needs("notifications:write")], status_code=202)
-    async def resend_message(self, message: FromPath[UUID]) -> Message:
+    async def resend(self, message: FromPath[UUID]) -> Message:
         """Send a message once more, to the same address."""
         return await self.notifications.resend(message=message)
 

@@ -105,7 +105,7 @@ class Carts(Controller):
     ids: Ids
 
     @post()
-    async def create_cart(self, visit: Visiting, data: JSONBody[NewCart | None]) -> Answer[Cart]:
+    async def create(self, visit: Visiting, data: JSONBody[NewCart | None]) -> Answer[Cart]:
         """Open a cart."""
         market = (data and data.market) or (visit.market and MarketCode(visit.market))
         cart = await self.ordering.create_cart(
@@ -114,13 +114,13 @@ class Carts(Controller):
         return tagged(cart, cart.version)
 
     @get("/{cart:str}")
-    async def get_cart(self, cart: FromPath[CartId]) -> Answer[Cart]:
+    async def show(self, cart: FromPath[CartId]) -> Answer[Cart]:
         """Show a cart."""
         found = await self.ordering.cart(cart=cart)
         return tagged(found, found.version)
 
     @patch("/{cart:str}")
-    async def change_cart(
+    async def change(
         self, cart: FromPath[CartId], expected: IfMatch, data: JSONBody[CartDetails]
     ) -> Answer[Cart]:
         """Fill in e-mail, addresses and shipping method."""
@@ -168,7 +168,7 @@ class Carts(Controller):
         return tagged(changed, changed.version)
 
     @get("/{cart:str}/shipping-methods")
-    async def list_shipping_methods(self, cart: FromPath[CartId]) -> ShippingChoices:
+    async def shipping_methods(self, cart: FromPath[CartId]) -> ShippingChoices:
         """List the ways in which a cart can reach its address."""
         return ShippingChoices(items=await self.ordering.shipping_methods(cart=cart))
 
@@ -187,7 +187,7 @@ class Orders(Controller):
     ordering: Ordering
 
     @get("/{order:str}")
-    async def get_order(self, order: FromPath[OrderId]) -> Answer[Order]:
+    async def show(self, order: FromPath[OrderId]) -> Answer[Order]:
         """Show an order."""
         found = await self.ordering.order(order=order)
         return tagged(found, found.version)
@@ -202,7 +202,7 @@ class OrdersAdmin(Controller):
     ordering: Ordering
 
     @get()
-    async def list_orders(
+    async def browse(
         self,
         in_state: Annotated[OrderState | None, QueryParameter(name="state")] = None,
         number: FromQuery[str | None] = None,
@@ -216,7 +216,7 @@ class OrdersAdmin(Controller):
         return Answer(page(found, limit=limit, place=lambda order: order.id))
 
     @get("/{order:str}")
-    async def get_order_as_admin(self, order: FromPath[OrderId]) -> Answer[Order]:
+    async def show(self, order: FromPath[OrderId]) -> Answer[Order]:
         """Show an order."""
         found = await self.ordering.order(order=order)
         return tagged(found, found.version)
@@ -226,7 +226,7 @@ class OrdersAdmin(Controller):
         guards=[needs("ordering:write"), obligatory_key],
         status_code=200,
     )
-    async def cancel_order(
+    async def cancel(
         self, order: FromPath[OrderId], data: JSONBody[Cancellation | None]
     ) -> Answer[Order]:
         """Cancel an order: its money and its stock are given back."""

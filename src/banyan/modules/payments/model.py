@@ -288,17 +288,22 @@ def found(before: Claim, after: Claim, *, now: datetime) -> tuple[Transfer, ...]
     )
 
 
-def book(before: Claim, after: Claim, *, now: datetime) -> tuple[LedgerEntry, ...]:
-    """Book what was set aside or let go of between two looks at a payment."""
+def book(
+    before: Claim, after: Claim, found: Iterable[Transfer], *, now: datetime
+) -> tuple[LedgerEntry, ...]:
+    """Book what was set aside, let go of or found between two looks at a payment."""
     amounts = {
         f"authorize up to {after.authorized}": after.authorized - before.authorized,
         f"void up to {after.voided}": before.voided - after.voided,
     }
-    return tuple(
-        entry
-        for name, amount in amounts.items()
-        if amount
-        for entry in _entries(after, uuid5(after.id, name), {"authorized": amount}, now)
+    return (
+        *(
+            entry
+            for name, amount in amounts.items()
+            if amount
+            for entry in _entries(after, uuid5(after.id, name), {"authorized": amount}, now)
+        ),
+        *(entry for transfer in found for entry in book_transfer(after, transfer, now=now)),
     )
 
 
@@ -329,17 +334,20 @@ def _entries(
     )
 
 
-def news(before: Claim, after: Claim) -> tuple[Event, ...]:
-    """Tell what others should know of a change of state."""
+def news(before: Claim, after: Claim, found: Iterable[Transfer] = ()) -> tuple[Event, ...]:
+    """Tell what others should know of a change of state, and of what was found."""
+    return (*_fate(before, after), *(transferred(after, transfer) for transfer in found))
+
+
+def _fate(before: Claim, after: Claim) -> Iterator[Event]:
     if after.state == before.state:
-        return ()
+        return
     if after.state == "authorized":
         amount = after.money(after.amount)
-        return (PaymentAuthorized(payment=after.id, order=after.order, amount=amount),)
-    if after.state in ("declined", "voided"):
+        yield PaymentAuthorized(payment=after.id, order=after.order, amount=amount)
+    elif after.state in ("declined", "voided"):
         reason = after.decline_reason or after.state
-        return (PaymentFailed(payment=after.id, order=after.order, reason=reason),)
-    return ()
+        yield PaymentFailed(payment=after.id, order=after.order, reason=reason)
 
 
 def transferred(claim: Claim, transfer: Transfer) -> PaymentCaptured | RefundIssued:

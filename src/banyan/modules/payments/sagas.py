@@ -112,6 +112,7 @@ class Cashier:
         return await (self.let_go(claim) if claim.to_let_go else self.look(claim))
 
     async def _take_down(self, payment: PaymentId, told: Standing) -> Claim:
+        """Write down what the provider says, with whatever follows from it."""
         now = self.clock.now()
         async with self.db.begin() as tx:
             before = await store.lock_claim(tx, payment)
@@ -119,16 +120,12 @@ class Cashier:
             if after == before:
                 return after
             await store.save_claim(tx, after)
-            entries = model.book(before, after, now=now)
             found = model.found(before, after, now=now)
             if found:
                 await store.add_transfers(tx, payment, found)
-            for transfer in found:
-                entries += model.book_transfer(after, transfer, now=now)
-            if entries:
+            if entries := model.book(before, after, found, now=now):
                 await store.book(tx, entries)
-            tx.tell(*model.news(before, after))
-            tx.tell(*(model.transferred(after, transfer) for transfer in found))
+            tx.tell(*model.news(before, after, found))
         return replace(after, version=after.version + len(found))
 
     async def _settle(self, claim: Claim, transfer: Transfer, *, failure: str) -> Transfer:

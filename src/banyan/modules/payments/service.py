@@ -127,7 +127,7 @@ class PaymentsService(Payments):
         *,
         orders: tuple[OrderId, ...] = (),
         before: PaymentId | None = None,
-        limit: int = 100,
+        limit: int = 1000,
     ) -> tuple[Payment, ...]:
         if orders:
             claims = await store.of_orders(self.db, orders, before, limit)

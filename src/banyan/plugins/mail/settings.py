@@ -32,7 +32,7 @@ class MailSettings(Settings, frozen=True, kw_only=True):
         if self.user and self.security == "none":
             raise ValueError("security: `none` would show the password to everybody.")
         try:
-            self.sender_address()
+            self.sender_address().addr_spec.encode("ascii")
         except ValueError:
             raise ValueError("sender: must be an address such as shop@example.com.") from None
 

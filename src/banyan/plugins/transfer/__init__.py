@@ -1,0 +1,1 @@
+"""Transfer: products that come from files and go into files."""
