@@ -27,7 +27,7 @@ from banyan.engines.trouble import EngineError
 from banyan.kernel import health, http, migration, telemetry, topology
 from banyan.kernel.app import App, House, discover, graph
 from banyan.kernel.security import TokenGate, fingerprint
-from banyan.kernel.serve import run, serve
+from banyan.kernel.serve import ServeSettings, run, serve
 from banyan.kernel.settings import Misconfigured, environment, load
 from banyan.kernel.telemetry import TelemetrySettings
 
@@ -195,12 +195,14 @@ async def _migrate(house: House, shop: Estate) -> int:
 
 
 async def _serve(app: App, shop: Estate, listening: socket.socket) -> None:
+    settings = load(ServeSettings, "serve", file=shop.topology.settings, environment=environment())
     async with _opened(app, at_work=True):
         application = http.build(
             app.routes(),
             dependencies=app.dependencies(),
             gate=TokenGate(fingerprint(shop.admin_token().reveal())),
             ready=app.ready,
+            locales=settings.locales,
         )
         await serve(application, listening, ready=lambda: print("ready", flush=True))
 

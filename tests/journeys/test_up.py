@@ -159,7 +159,7 @@ async def test_a_worker_that_is_killed_is_replaced_and_loses_no_request_of_other
     shop: Running,
 ) -> None:
     parent = psutil.Process(shop.process.pid)
-    victim = next(one for one in parent.children() if "serve" in one.cmdline())
+    victim = next(one for one in parent.children() if "banyan.cli" in one.cmdline())
 
     victim.kill()
 

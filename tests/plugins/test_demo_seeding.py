@@ -153,7 +153,7 @@ async def test_a_second_seeding_changes_nothing_and_tells_nothing(opened: Bench)
 
     said = await seed(opened.ask)
 
-    assert said == ["this shop has data of its own; it is left as it is"]
+    assert said == ["this shop has data already; it is left as it is"]
     assert await untold(opened) == 0
     assert await everything(opened) == before
 
@@ -212,7 +212,7 @@ async def test_a_shop_with_data_of_its_own_is_left_alone(
 
     said = await seed(shop.ask)
 
-    assert said == ["this shop has data of its own; it is left as it is"]
+    assert said == ["this shop has data already; it is left as it is"]
     assert await everything(shop) == before
 
 

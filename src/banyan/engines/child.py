@@ -1,6 +1,7 @@
 """A child process: how to start it, how it is heard, how it ended."""
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
@@ -87,6 +88,7 @@ class Child:
             nowhere = os.open(os.devnull, os.O_RDONLY)
             for ours, theirs in ((nowhere, 0), (writing, 1), (writing, 2)):
                 os.dup2(ours, theirs)
+            _close_all_but(self.sockets)
             code = self.warm()
         except BaseException:  # noqa: BLE001 - a fork must never return into its parent's code
             traceback.print_exc()
@@ -94,6 +96,13 @@ class Child:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
+
+
+def _close_all_but(kept: Sequence[int]) -> None:
+    """Let go of what a fork inherits: the locks, and the pipe whose end tells of our owner's."""
+    edges = [2, *sorted(kept), os.sysconf("SC_OPEN_MAX")]
+    for below, above in itertools.pairwise(edges):
+        os.closerange(below + 1, above)
 
 
 def _wait_for(pid: int) -> int:

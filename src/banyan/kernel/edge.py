@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import nullcontext
 from time import perf_counter
 from typing import Any
 
@@ -68,8 +67,8 @@ class Edge:
         begun = perf_counter()
         headers = dict(scope["headers"])
         answer = _Answer(scope, send)
-        carried = headers.get(b"traceparent")
-        following = telemetry.follow(carried.decode("latin-1")) if carried else nullcontext()
+        # A server may begin a request in the context of another one on the same connection.
+        following = telemetry.follow(headers.get(b"traceparent", b"").decode("latin-1"))
         with following, telemetry.span("http", kind="server") as span:
             try:
                 await self._answer(answer, headers, receive)

@@ -172,9 +172,10 @@ class Inbox:
         )
 
     async def _mark_done(self, tx: Transaction, rows: Sequence[Record]) -> None:
+        """Remember that these were heard, and no longer what they said of whom."""
         if rows:
             await tx.execute(
-                "UPDATE inbox SET status = 'done', due_at = $3, error = NULL "
+                "UPDATE inbox SET status = 'done', due_at = $3, error = NULL, body = 'null' "
                 "FROM unnest($1::uuid[], $2::text[]) AS heard (event, reaction) "
                 "WHERE inbox.event = heard.event AND inbox.reaction = heard.reaction",
                 [row["event"] for row in rows],

@@ -18,7 +18,7 @@ from banyan.kernel import fault
 from banyan.kernel.contract import Problem, asked, revive, snake, tell
 from banyan.kernel.database import Database
 from banyan.kernel.journal import WAIT, Entry, LostLease, Row
-from banyan.kernel.link import calling, limited
+from banyan.kernel.link import Unavailable, calling, limited
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -153,7 +153,8 @@ class Saga:
                     answer = await step(*args, **kwargs)
                 fault.reached(f"after call {name}")
         except Problem as no:
-            if operation is not None and not operation.declares(no):
+            undeclared = operation is not None and not operation.declares(no)
+            if undeclared or isinstance(no, Unavailable):
                 raise StepFailed(name) from no
             await self._row.remember(self._database, Entry(step=name, problem=tell(no)))
             raise

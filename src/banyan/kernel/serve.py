@@ -9,7 +9,16 @@ from typing import Any
 import uvicorn
 import uvloop
 
+from banyan.kernel.settings import Settings
+
 LINGER_SECONDS = 8
+
+
+class ServeSettings(Settings, frozen=True, kw_only=True):
+    """How HTTP is served. Of the languages that are spoken, the first is the default."""
+
+    locales: tuple[str, ...] = ("en", "de")
+
 
 run = uvloop.run
 """Run a coroutine on the fastest event loop at hand."""

@@ -116,8 +116,8 @@ def carry() -> str:
 
 @contextmanager
 def follow(traceparent: str) -> Iterator[None]:
-    """Go on in a trace that was carried here; what does not read as one is passed over."""
-    carried = _propagator.extract({"traceparent": traceparent}, context.get_current())
+    """Go on in a trace that was carried here; where none was that reads as one, none goes on."""
+    carried = _propagator.extract({"traceparent": traceparent}, context.Context())
     token = context.attach(carried)
     try:
         yield

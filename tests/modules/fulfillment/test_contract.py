@@ -60,6 +60,17 @@ async def test_each_method_that_takes_the_parcel_names_its_price_cheapest_first(
     ]
 
 
+@pytest.mark.parametrize(
+    ("locale", "title"), [("de-CH", "Paket"), ("fr", "Parcel"), (None, "Parcel")]
+)
+async def test_a_title_is_told_in_the_nearest_language_or_in_english(
+    fulfillment: Fulfillment, locale: Locale | None, title: str
+) -> None:
+    rates = await fulfillment.rates(market=US, country="US", total=FIFTY, locale=locale)
+
+    assert {rate.code: rate.title for rate in rates}["parcel"] == title
+
+
 async def test_a_region_may_lie_in_a_zone_of_its_own(fulfillment: Fulfillment) -> None:
     assert await prices(fulfillment, region="AK") == {"express": 1990, "parcel": 2490}
     assert await prices(fulfillment, region="NY") == {"express": 1990, "parcel": 590}

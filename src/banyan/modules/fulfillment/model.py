@@ -78,9 +78,10 @@ def places(country: str, region: str) -> tuple[str, ...]:
 
 
 def said(texts: Texts, locale: Locale | None) -> str:
-    """Choose the text in a language, or else the first."""
-    languages = tuple(texts)
-    return texts[Locale(negotiate(locale or "", languages, languages[0]))]
+    """Choose the text in a language, or else the English one, or else the first by language."""
+    languages = tuple(sorted(texts))
+    default = "en" if "en" in languages else languages[0]
+    return texts[Locale(negotiate(locale or "", languages, default))]
 
 
 def revised(before: Versioned | None, wanted: Versioned) -> Versioned:

@@ -133,8 +133,8 @@ class InventoryService(Inventory):
 
     async def save_warehouse(self, *, warehouse: Warehouse) -> Warehouse:
         async with self.db.begin() as tx:
-            await store.save_warehouse(tx, warehouse)
-            await self._tell(tx, await store.touch_levels(tx, warehouse.code))
+            if await store.save_warehouse(tx, warehouse):
+                await self._tell(tx, await store.touch_levels(tx, warehouse.code))
         return warehouse
 
     async def warehouses(self) -> tuple[Warehouse, ...]:

@@ -245,17 +245,22 @@ async def set_backorder(tx: Transaction, sku: Sku, warehouse: str, *, allowed: b
     )
 
 
-async def save_warehouse(tx: Transaction, warehouse: Warehouse) -> None:
-    """Create or replace a warehouse."""
-    await tx.execute(
-        "INSERT INTO warehouses (code, title, country, position, active) "
-        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (code) DO UPDATE SET title = excluded.title, "
-        "country = excluded.country, position = excluded.position, active = excluded.active",
-        warehouse.code,
-        warehouse.title,
-        warehouse.country,
-        warehouse.position,
-        warehouse.active,
+async def save_warehouse(tx: Transaction, warehouse: Warehouse) -> bool:
+    """Create or replace a warehouse; False if it is like that already."""
+    return bool(
+        await tx.value(
+            "INSERT INTO warehouses AS known (code, title, country, position, active) "
+            "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (code) DO UPDATE SET title = excluded.title, "
+            "country = excluded.country, position = excluded.position, active = excluded.active "
+            "WHERE (known.title, known.country, known.position, known.active) IS DISTINCT FROM "
+            "(excluded.title, excluded.country, excluded.position, excluded.active) "
+            "RETURNING true",
+            warehouse.code,
+            warehouse.title,
+            warehouse.country,
+            warehouse.position,
+            warehouse.active,
+        )
     )
 
 

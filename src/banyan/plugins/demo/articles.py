@@ -71,6 +71,11 @@ class Article(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             sku = "-".join([self.code, *(_short(pick) for pick in picks)])
             yield Sku(sku), dict(zip(self.options, picks, strict=True))
 
+    def extras(self) -> Iterator[tuple[Sku, list[Amounts]]]:
+        """List the SKUs, each with what its picked values cost more."""
+        for sku, picks in self.variants():
+            yield sku, [self.extra[pick] for pick in picks.values() if pick in self.extra]
+
     def views(self) -> Iterator[View]:
         """List the pictures of the article: one for each color that it comes in."""
         colors = next((self.options[name] for name in COLORED if name in self.options), ())
@@ -123,12 +128,11 @@ def prices(currencies: Mapping[str, str]) -> tuple[Price, ...]:
         Price(
             price_list=price_list,
             sku=sku,
-            amount=_sum(article.price, extras, price_list, currency),
-            compare_at=_sum(article.was, extras, price_list, currency) if article.was else None,
+            amount=_cost(article.price, extras, price_list, currency),
+            compare_at=_cost(article.was, extras, price_list, currency) if article.was else None,
         )
         for article in articles()
-        for sku, picks in article.variants()
-        for extras in ([article.extra[pick] for pick in picks.values() if pick in article.extra],)
+        for sku, extras in article.extras()
         for price_list, currency in currencies.items()
     )
 
@@ -190,7 +194,7 @@ def _short(pick: str) -> str:
     return re.sub(r"[^A-Z0-9]+", "", pick.upper().replace("×", "X"))
 
 
-def _sum(base: Amounts, extras: Sequence[Amounts], price_list: str, currency: str) -> int:
+def _cost(base: Amounts, extras: Sequence[Amounts], price_list: str, currency: str) -> int:
     return sum(Money.of(part[price_list], currency).amount for part in (base, *extras))
 
 

@@ -44,7 +44,7 @@ async def seed(ask: Ask, say: Callable[[str], None]) -> None:
     """Open the demo shop, unless there is a shop already."""
     setup = msgspec.toml.decode((DATA / "shop.toml").read_bytes(), type=Setup)
     if not await _is_vacant(ask, setup):
-        say("this shop has data of its own; it is left as it is")
+        say("this shop has data already; it is left as it is")
         return
     await _open_markets(ask(Pricing), setup, say)
     await _open_shipping(ask(Fulfillment), setup, say)
