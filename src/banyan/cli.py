@@ -10,7 +10,7 @@ import inspect
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -270,7 +270,8 @@ def _as_command(function: Callable[..., Awaitable[int]]) -> Callable[..., int]:
 
     @functools.wraps(function)
     def command(*args: object, **kwargs: object) -> int:
-        where: Mapping[str, Any] = {name: kwargs.pop(name) for name in ("topology", "data")}
+        where: dict[str, Any] = {"topology": None, "data": HERE}
+        where |= {name: kwargs.pop(name) for name in where if name in kwargs}
         return _with_shop(
             lambda app: function(app.ask, *args, **kwargs),
             where["topology"],

@@ -18,6 +18,7 @@ import pytest
 
 BUYERS, UNITS = 200, 50
 PATIENCE_SECONDS = 120
+SHOPIFY = Path(__file__).parents[3] / "shared" / "data" / "shopify"
 ADA = {
     "name": "Ada Lovelace",
     "street": "Lindenstraße 12",
@@ -153,6 +154,32 @@ async def lamp_with_units(shop: Running) -> tuple[str, str]:
             put = await client.put(f"/api/admin/stock/{sku}/{level['warehouse']}", json=counted)
             put.raise_for_status()
     return sku, levels[0]["warehouse"]
+
+
+def banyan(shop: Running, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command on a shop that is running."""
+    return subprocess.run(
+        [sys.executable, "-m", "banyan.cli", *arguments, "--data", str(shop.data)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+def test_product_files_go_into_a_running_shop_once_and_come_out_as_they_went_in(
+    shop: Running, tmp_path: Path
+) -> None:
+    for file, products in (("apparel", 20), ("home-and-garden", 20), ("jewelery", 20)):
+        source = str(SHOPIFY / f"{file}.csv")
+        first = banyan(shop, "import", "products", source).stderr
+        again = banyan(shop, "import", "products", source).stderr
+        assert f"{products} new, 0 changed" in first
+        assert f"0 new, 0 changed, {products} unchanged" in again
+
+    listed = tmp_path / "products.jsonl"
+    listed.write_text(banyan(shop, "export", "products").stdout)
+    assert "0 new, 0 changed" in banyan(shop, "import", "products", str(listed)).stderr
+    assert banyan(shop, "export", "products").stdout == listed.read_text()
 
 
 async def test_a_worker_that_is_killed_is_replaced_and_loses_no_request_of_others(

@@ -12,7 +12,6 @@ from litestar.response.base import ASGIResponse
 
 from banyan.kernel.conditional import etag, unchanged
 from banyan.kernel.edge import Receive, Scope, Send
-from banyan.kernel.paging import Page
 from banyan.kernel.refusal import Headers
 
 T = TypeVar("T")
@@ -29,8 +28,9 @@ class Answer(litestar.Response[T]):
         self, app: litestar.Litestar | None, request: Request[Any, Any, Any], **rest: Any
     ) -> ASGIResponse:
         """Write the answer, with the headers that follow from what it is."""
-        if isinstance(self.content, Page) and self.content.next:
-            self.headers["link"] = _next(request, self.content.next)
+        # Some lists tell more than a page does, such as facets.
+        if follows := getattr(self.content, "next", None):
+            self.headers["link"] = _next(request, follows)
         if "etag" in self.headers and _is_kept(request, self.headers["etag"]):
             self.content, self.status_code = cast(T, None), _NOT_MODIFIED
         status = self.status_code or rest.get("status_code") or 200

@@ -88,7 +88,7 @@ class Edge:
 
     async def _answer(self, answer: _Answer, headers: dict[bytes, bytes], receive: Receive) -> None:
         try:
-            _refuse_nul(answer.scope)
+            _refuse_unprintable(answer.scope)
             caller = await self._caller(headers)
             if answer.scope["method"] == "POST" and b"idempotency-key" in headers:
                 answer.idempotency, receive = await _keyed(answer.scope, headers, receive, caller)
@@ -147,9 +147,10 @@ class _Answer:
         return more
 
 
-def _refuse_nul(scope: Scope) -> None:
-    if "\0" in scope["path"]:
-        raise BadRequest(errors=(Flaw(parameter="path", detail="It contains a NUL character"),))
+def _refuse_unprintable(scope: Scope) -> None:
+    """No name of anything contains a line break or the like, and no text a NUL."""
+    if any(character < " " or character == "\x7f" for character in scope["path"]):
+        raise BadRequest(errors=(Flaw(parameter="path", detail="It contains a control character"),))
     if b"%00" in scope["query_string"]:
         raise BadRequest(errors=(Flaw(parameter="query", detail="It contains a NUL character"),))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import reduce
 from inspect import cleandoc
 from operator import attrgetter, or_
-from types import CodeType
+from types import CodeType, MethodType
 from typing import Annotated, Any, cast
 
 import litestar
@@ -192,7 +192,7 @@ def _refusals(handler: HTTPRouteHandler, schemas: Schemas) -> Json:
     return {
         str(status): {
             "description": "\n".join(f"`{kind.code}`: {kind.title()}" for kind in told),
-            "x-codes": [kind.code for kind in told],
+            "x-codes": list(dict.fromkeys(kind.code for kind in told)),
             "content": {MEDIA_TYPE: {"schema": schemas.of(ProblemDocument)}},
         }
         for status, told in by_status.items()
@@ -226,17 +226,22 @@ def _is_in_path(one: FieldDefinition) -> bool:
 
 def _raised(handler: HTTPRouteHandler) -> Iterator[type[Problem]]:
     """Tell which problems may come out of what a handler's code names."""
-    function = cast(Any, handler.fn)
-    controller = getattr(function, "__self__", None)
+    return _raised_in(cast(Any, handler.fn), getattr(handler.fn, "__self__", None))
+
+
+def _raised_in(function: Any, controller: object) -> Iterator[type[Problem]]:
     names = set(_names(function.__code__))
     for name in names:
         named = function.__globals__.get(name)
         if isinstance(named, type) and issubclass(named, Problem):
             yield named
-        for protocol in type(getattr(controller, name, None)).__mro__:
+        asked = getattr(controller, name, None)
+        if isinstance(asked, MethodType) and asked != function:
+            yield from _raised_in(asked, controller)
+        for protocol in type(asked).__mro__:
             if is_contract(protocol):
-                asked = operations(protocol)
-                yield from (p for one in names & asked.keys() for p in asked[one].problems)
+                offered = operations(protocol)
+                yield from (p for one in names & offered.keys() for p in offered[one].problems)
 
 
 def _names(code: CodeType) -> Iterator[str]:

@@ -47,6 +47,11 @@ def read(text: bytes, kind: Any) -> Any:
     raise BadRequest(errors=tuple(flaws[:MOST_FLAWS]))
 
 
+def is_text(kind: Any) -> bool:
+    """Whether a type takes texts as they are, among other things perhaps."""
+    return any(_of(inspect.StrType, _shape(kind)))
+
+
 @cache
 def _shape(kind: Any) -> Shape:
     return inspect.type_info(kind)
@@ -61,6 +66,8 @@ def _checked(told: Any, shape: Shape, at: str, flaws: list[Flaw]) -> Any:
             flaws.append(Flaw(pointer=at, detail="The integer does not fit into 64 bits"))
         case str() if "\0" in told:
             flaws.append(Flaw(pointer=at, detail="The text contains a NUL character"))
+        case str() if told.endswith("\n") and any(map(_ends, _of(inspect.StrType, shape))):
+            flaws.append(Flaw(pointer=at, detail="The text ends with a line break"))
         case list():
             return [
                 _checked(item, _item(shape, place), f"{at}/{place}", flaws)
@@ -114,6 +121,11 @@ def _of(kind: type[T], shape: Shape) -> Iterator[T]:
             yield from _of(kind, shape.type)
         case _ if isinstance(shape, kind):
             yield shape
+
+
+def _ends(text: inspect.StrType) -> bool:
+    """Whether a pattern says where a text ends: Python's `$` lets one line break more pass."""
+    return text.pattern is not None and text.pattern.endswith("$")
 
 
 def _flaw(message: str) -> Flaw:

@@ -15,8 +15,10 @@ from litestar.exceptions import (
     ValidationException,
 )
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.params import ParameterKwarg
 from litestar.response import Response
 
+from banyan.kernel import strict
 from banyan.kernel.edge import MOST_BYTES
 from banyan.kernel.refusal import (
     MEDIA_TYPE,
@@ -56,10 +58,23 @@ async def foreseen(request: AnyRequest) -> Response[None] | None:
         return Response(
             None, status_code=204, headers={"allow": ", ".join(_allowed(route.methods))}
         )
+    _refuse_null(request)
     accept = next((said for name, said in request.scope["headers"] if name == b"accept"), b"")
     if accept and b"*/*" not in accept:
         _refuse_unacceptable(accept.decode("latin-1"), request.route_handler.media_type)
     return None
+
+
+def _refuse_null(request: AnyRequest) -> None:
+    """Refuse the word null where no text is expected: it would be taken for absence."""
+    if b"null" not in request.scope["query_string"].lower():
+        return
+    for field in request.route_handler.parsed_fn_signature.parameters.values():
+        told = field.kwarg_definition
+        if isinstance(told, ParameterKwarg) and not strict.is_text(field.annotation):
+            name = told.name or field.name
+            if any(one.lower() == "null" for one in request.query_params.getall(name, [])):
+                raise BadRequest(errors=(Flaw(parameter=name, detail="Null is no value"),))
 
 
 def _refuse_unacceptable(accept: str, media_type: Any) -> None:

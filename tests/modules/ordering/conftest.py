@@ -50,12 +50,12 @@ class Shop:
         offers = await self.pricing.offers(skus=(LAMP, SHADE))
         await self.bench.hear(PricesChanged(skus=(LAMP, SHADE), offers=offers, version=version))
 
-    async def filled(self, quantity: int = 1, cart: CartId = CART) -> Cart:
+    async def filled(self, quantity: int = 1, cart: CartId = CART, method: str = "eu-post") -> Cart:
         """Fill a cart and say where it goes to."""
         await self.ordering.create_cart(cart=cart, market=MarketCode("eu"))
         await self.ordering.add_line(cart=cart, sku=LAMP, quantity=quantity)
         return await self.ordering.amend(
-            cart=cart, email="ada@example.com", shipping_address=HOME, shipping_method="eu-post"
+            cart=cart, email="ada@example.com", shipping_address=HOME, shipping_method=method
         )
 
     async def check_out(self, token: str = "tok_ok", cart: CartId = CART) -> Order:
@@ -75,7 +75,7 @@ async def shop(server: Server, link: Link, tmp_path: Path) -> AsyncIterator[Shop
         Pricing: pricing,
         Inventory: inventory,
         Payments: payments,
-        Fulfillment: FakeFulfillment.shop("eu", "us", post=490),
+        Fulfillment: FakeFulfillment.shop("eu", "us", post=490, pickup=0),
     }
     async with bench(server, [module], folder=tmp_path, fakes=fakes, link=link) as made:
         shop = Shop(

@@ -118,6 +118,18 @@ async def test_a_changed_price_is_told_and_never_silently_charged(shop: Shop) ->
     assert (await shop.check_out()).totals.total.amount == 6489
 
 
+async def test_m4_what_costs_nothing_is_ordered_without_a_payment(shop: Shop) -> None:
+    await shop.set_price(0)
+    await shop.hear_prices(version=2)
+    await shop.filled(method="eu-pickup")
+
+    order = await shop.check_out()
+
+    assert (order.state, order.totals.total.amount, order.payment) == ("confirmed", 0, None)
+    assert shop.payments.known == {}
+    assert await shop.service.audit_payments() == []
+
+
 async def test_an_unknown_way_to_pay_is_refused(shop: Shop) -> None:
     await shop.filled()
 

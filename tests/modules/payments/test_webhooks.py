@@ -139,6 +139,20 @@ async def test_a_webhook_about_something_unknown_is_welcome(counter: Counter, do
     assert await counter.payments.payments() == ()
 
 
+async def test_money_that_is_held_for_a_voided_payment_is_let_go_at_the_first_hint(
+    counter: Counter, door: Shop
+) -> None:
+    payment = some_payment()
+    await counter.authorize(payment)
+    with dying("before call sandbox.void"):
+        await counter.payments.void(payment=payment)
+
+    await counter.hear(door.next(str(payment)))
+
+    assert counter.held(payment) == (1000, 0, 1000, 0)
+    assert await counter.balances(payment) == {}
+
+
 async def test_a_refund_made_at_the_bank_is_found_in_the_books(
     counter: Counter, door: Shop
 ) -> None:

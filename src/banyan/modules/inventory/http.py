@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from banyan.kernel.contract import Value
 from banyan.kernel.http import (
-    Answer,
     Controller,
     Cursor,
     FromPath,
@@ -107,7 +106,7 @@ class Stock(Controller):
     @get()
     async def browse(
         self, sku: FromQuery[SkuText | None] = None, limit: Limit = 24, cursor: Cursor = None
-    ) -> Answer[Page[Level]]:
+    ) -> Page[Level]:
         """List what is there by SKU; a page tells whole SKUs."""
         levels = await self.inventory.levels(
             skus=(sku,) if sku else (), after=after(cursor, Sku), limit=limit + 1
@@ -115,7 +114,7 @@ class Stock(Controller):
         told = sorted({level.sku for level in levels})
         last = page(told, limit=limit, place=lambda one: one)
         items = tuple(level for level in levels if level.sku in last.items)
-        return Answer(Page(items=items, next=last.next))
+        return Page(items=items, next=last.next)
 
     @put("/{sku:str}/{warehouse:str}", guards=[needs("inventory:write")])
     async def count(
@@ -137,10 +136,10 @@ class Stock(Controller):
     @get("/movements")
     async def movements(
         self, sku: FromQuery[SkuText | None] = None, limit: Limit = 24, cursor: Cursor = None
-    ) -> Answer[Page[Movement]]:
+    ) -> Page[Movement]:
         """List what came and went, newest first."""
         found = await self.inventory.movements(sku=sku, before=after(cursor, UUID), limit=limit + 1)
-        return Answer(page(found, limit=limit, place=lambda one: one.id))
+        return page(found, limit=limit, place=lambda one: one.id)
 
     @post("/movements", guards=[needs("inventory:write")])
     async def move(self, data: JSONBody[NewMovement]) -> Movement:

@@ -40,12 +40,12 @@ class Messages(Controller):
         about: FromQuery[Annotated[str, Meta(max_length=100)] | None] = None,
         limit: Limit = 24,
         cursor: Cursor = None,
-    ) -> Answer[Page[Message]]:
+    ) -> Page[Message]:
         """List messages, newest first; `about` is the id of an order."""
         found = await self.notifications.messages(
             about=about, before=after(cursor, UUID), limit=limit + 1
         )
-        return Answer(page(found, limit=limit, place=lambda one: one.id))
+        return page(found, limit=limit, place=lambda one: one.id)
 
     @get("/{message:str}")
     async def preview(self, message: FromPath[UUID]) -> Preview:

@@ -134,9 +134,9 @@ class ShippingChoice(Value, frozen=True, kw_only=True):
 class PaymentChoice(Value, frozen=True, kw_only=True):
     """How the shopper pays: a provider, and the token that it gave for the card."""
 
-    method: Annotated[str, Meta(min_length=1, max_length=64)]
+    method: Annotated[str, Meta(pattern="^[a-z0-9_-]{1,64}$")]
     token: Annotated[str, Meta(min_length=1, max_length=255)]
-    return_url: Annotated[str, Meta(max_length=2000)] = ""
+    return_url: Annotated[str, Meta(pattern=r"^(https?://\S+)?$", max_length=2000)] = ""
 
 
 class UnknownCart(Problem, status=404):
@@ -187,6 +187,12 @@ class UnknownPaymentMethod(Problem, status=422):
     """There is no such way to pay."""
 
     method: str
+
+
+class UnknownPaymentToken(Problem, status=422):
+    """The provider gave no such token; the number of a card is never taken for one."""
+
+    pointer: str = "/payment/token"
 
 
 class TooMany(Problem, status=422):
@@ -359,6 +365,7 @@ class Ordering(Protocol):
         TookTooLong,
         UnknownShippingMethod,
         UnknownPaymentMethod,
+        UnknownPaymentToken,
     )
     async def check_out(self, *, cart: CartId, payment: PaymentChoice) -> Order:
         """Turn a cart into an order: price it again, hold the stock, set the money aside, confirm.

@@ -208,12 +208,12 @@ class OrdersAdmin(Controller):
         number: FromQuery[str | None] = None,
         limit: Limit = 24,
         cursor: Cursor = None,
-    ) -> Answer[Page[Order]]:
+    ) -> Page[Order]:
         """List orders, newest first."""
         found = await self.ordering.orders(
             state=in_state, number=number, before=after(cursor, OrderId), limit=limit + 1
         )
-        return Answer(page(found, limit=limit, place=lambda order: order.id))
+        return page(found, limit=limit, place=lambda order: order.id)
 
     @get("/{order:str}")
     async def show(self, order: FromPath[OrderId]) -> Answer[Order]:

@@ -291,8 +291,13 @@ def purchase(order: Order, payment: PaymentChoice, weight_grams: int) -> Purchas
     )
 
 
-def confirm(order: Order, quote: Quote, payment: PaymentId, number: int, now: datetime) -> Order:
-    """Let the order stand, with the taxes of the quote and the next number."""
+def confirm(
+    order: Order, quote: Quote, payment: PaymentId | None, number: int, now: datetime
+) -> Order:
+    """Let the order stand, with the taxes of the quote and the next number.
+
+    What costs nothing has no payment.
+    """
     quoted = {line.sku: line for line in quote.lines}
     return replace(
         order,
@@ -318,7 +323,7 @@ def unpaid(orders: Sequence[Order], payments: Sequence[Payment]) -> list[str]:
         f"order {order.number} ({order.id}) of {order.totals.total.amount} {order.currency} "
         "is confirmed without its payment"
         for order in orders
-        if paid.get(order.id) != order.totals.total
+        if order.totals.total.amount and paid.get(order.id) != order.totals.total
     ]
 
 

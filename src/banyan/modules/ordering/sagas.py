@@ -22,6 +22,7 @@ from banyan.modules.ordering.contract import (
     PaymentRefused,
     TookTooLong,
     UnknownPaymentMethod,
+    UnknownPaymentToken,
 )
 from banyan.modules.ordering.model import Purchase
 from banyan.modules.ordering.settings import OrderingSettings
@@ -81,11 +82,12 @@ class CheckOut:
         saga.undo(self.inventory.release, reservation=order)
         await self._reserve(saga, purchase)
 
-        saga.undo(self.payments.void, payment=payment)
-        await self._authorize(saga, purchase, payment, quote.total)
+        if quote.total.amount:
+            saga.undo(self.payments.void, payment=payment)
+            await self._authorize(saga, purchase, payment, quote.total)
 
         await self._allocate(saga, order)
-        await saga.do(self.confirm, order=order, quote=quote, payment=payment)
+        await saga.do(self.confirm, order=order, quote=quote)
 
     async def _quote(self, saga: Saga, purchase: Purchase) -> Quote:
         """Ask again what everything costs, the way to the shopper included."""
@@ -149,7 +151,9 @@ class CheckOut:
                 told = await self._challenge(saga, purchase.order, told)
         except PaymentDeclined as no:
             raise PaymentRefused(reason=no.reason) from no
-        except (InvalidToken, UnknownProvider) as no:
+        except InvalidToken as no:
+            raise UnknownPaymentToken from no
+        except UnknownProvider as no:
             raise UnknownPaymentMethod(method=purchase.provider) from no
         if told.state != "authorized":
             raise PaymentRefused(reason="not_confirmed_in_time")
@@ -175,8 +179,9 @@ class CheckOut:
             before = await store.lock_cart(tx, cart)
             await store.save_cart(tx, model.reprice(before, quote), self.clock.now())
 
-    async def confirm(self, *, order: OrderId, quote: Quote, payment: PaymentId) -> None:
+    async def confirm(self, *, order: OrderId, quote: Quote) -> None:
         """Let the order stand, give it the next number, and tell everybody."""
+        payment = payment_of(order) if quote.total.amount else None
         async with self.db.begin() as tx:
             before = await store.lock_order(tx, order)
             number = await store.next_number(tx)

@@ -10,6 +10,7 @@ from banyan.kernel.clock import Clock
 from banyan.kernel.database import Database
 from banyan.kernel.driver import Running, Sagas
 from banyan.kernel.ids import Ids
+from banyan.kernel.security import looks_like_card_number, without_card_numbers
 from banyan.modules.fulfillment.contract import Fulfillment, Rate
 from banyan.modules.inventory.contract import Inventory
 from banyan.modules.ordering import model, store
@@ -25,6 +26,7 @@ from banyan.modules.ordering.contract import (
     ShippingChoice,
     StaleCart,
     UnknownCoupon,
+    UnknownPaymentToken,
 )
 from banyan.modules.ordering.sagas import PAYMENT_NEWS, CancelOrder, CheckOut
 from banyan.modules.ordering.settings import OrderingSettings
@@ -152,6 +154,9 @@ class OrderingService(Ordering):
         )
 
     async def check_out(self, *, cart: CartId, payment: PaymentChoice) -> Order:
+        if looks_like_card_number(payment.token):
+            # Before anything is written: not even the journal may hold one (PCI DSS 3).
+            raise UnknownPaymentToken
         weight = await self._weight(await store.cart(self.db, cart))
         async with self.db.begin() as tx:
             found = await store.lock_cart(tx, cart)
@@ -181,7 +186,7 @@ class OrderingService(Ordering):
         return await store.orders(self.db, state, number, before, limit)
 
     async def cancel(self, *, order: OrderId, reason: str = "") -> Order:
-        name = f"cancel {order}"
+        name, reason = f"cancel {order}", without_card_numbers(reason)
         async with self.db.begin() as tx:
             found = await store.lock_order(tx, order)
             if found.state == "pending":

@@ -92,11 +92,15 @@ class PaymentsService(Payments):
             claim = await store.lock_or_bury(tx, payment)
             if claim is None:
                 return
-            closed = model.let_go(claim, now=self.clock.now())
+            closed = claim if claim.capturing else model.let_go(claim, now=self.clock.now())
             if closed != claim:
                 await store.save_claim(tx, closed)
                 tx.tell(*model.news(claim, closed))
-        if closed.to_let_go and (await self.cashier.let_go(closed)).captured:
+        if closed.capturing:
+            # Whether there is anything to let go of is known when the provider has answered.
+            await self.cashier.carry_on(await self._claim(payment))
+            await self.void(payment=payment)
+        elif closed.to_let_go and (await self.cashier.let_go(closed)).captured:
             raise AlreadyCaptured(payment=payment)
 
     async def capture(

@@ -135,12 +135,12 @@ class PriceLists(Controller):
         market: FromQuery[MarketName | None] = None,
         limit: Limit = 24,
         cursor: Cursor = None,
-    ) -> Answer[Page[PriceList]]:
+    ) -> Page[PriceList]:
         """List price lists by code, of one market or of all."""
         found = await self.pricing.price_lists(
             market=market, after=after(cursor, str), limit=limit + 1
         )
-        return Answer(page(found, limit=limit, place=lambda one: one.code))
+        return page(found, limit=limit, place=lambda one: one.code)
 
     @get("/{code:str}")
     async def show(self, code: FromPath[Code]) -> Answer[PriceList]:
@@ -185,7 +185,7 @@ class Prices(Controller):
         sku: FromQuery[SkuName | None] = None,
         limit: Limit = 24,
         cursor: Cursor = None,
-    ) -> Answer[Page[Price]]:
+    ) -> Page[Price]:
         """List prices by SKU and list."""
         last_sku, last_list = after(cursor, tuple[Sku, str]) or (None, None)
         found = await self.pricing.prices(
@@ -195,7 +195,7 @@ class Prices(Controller):
             after_list=last_list,
             limit=limit + 1,
         )
-        return Answer(page(found, limit=limit, place=lambda one: (one.sku, one.price_list)))
+        return page(found, limit=limit, place=lambda one: (one.sku, one.price_list))
 
     @put(guards=[needs("pricing:write")])
     async def save(self, data: JSONBody[Batch]) -> Changed:

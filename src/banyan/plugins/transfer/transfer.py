@@ -65,14 +65,18 @@ async def import_products(
     is_json = source.read(100).lstrip(b"\xef\xbb\xbf \r\n").startswith(b"{")
     source.seek(0)
     lines = TextIOWrapper(source, "utf-8-sig", errors="surrogateescape", newline="")
-    if is_json:
-        listings = jsonlines.read(lines)
-    else:
-        terms = await _terms(pricing, inventory, price_list, warehouse)
-        listings = shopify.read(lines, terms)
-    for batch in _batches(listings):
-        await intake.take(batch)
-        progress(intake.report.products)
+    try:
+        if is_json:
+            listings = jsonlines.read(lines)
+        else:
+            terms = await _terms(pricing, inventory, price_list, warehouse)
+            listings = shopify.read(lines, terms)
+        for batch in _batches(listings):
+            await intake.take(batch)
+            progress(intake.report.products)
+    finally:
+        # Whoever has opened the file closes it.
+        lines.detach()
     return intake.report
 
 

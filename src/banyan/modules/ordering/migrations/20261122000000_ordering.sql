@@ -72,7 +72,9 @@ CREATE TABLE orders (
     cancel_reason text,
     version bigint NOT NULL DEFAULT 1,
     CONSTRAINT confirmed_orders_are_numbered_and_paid
-    CHECK (state <> 'confirmed' OR (number IS NOT NULL AND payment IS NOT NULL))
+    CHECK (
+        state <> 'confirmed' OR (number IS NOT NULL AND (payment IS NOT NULL OR total = 0))
+    )
 ) WITH (fillfactor = 70);
 
 -- A cart becomes one order at most.
