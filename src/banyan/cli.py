@@ -19,6 +19,7 @@ from typing import Annotated, Any
 from cyclopts import App as Commands
 from cyclopts import Parameter
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from banyan.engines import upkeep
@@ -52,7 +53,7 @@ def main() -> None:
         _add_plugin_commands(discover())
         sys.exit(commands())
     except (Misconfigured, EngineError) as trouble:
-        console.print(f"[red]banyan cannot do that:[/red] {trouble}", soft_wrap=True)
+        console.print(f"[red]banyan cannot do that:[/red] {escape(str(trouble))}", soft_wrap=True)
         sys.exit(1)
 
 
@@ -147,7 +148,8 @@ def _print(diagnoses: tuple[health.Diagnosis, ...]) -> None:
     table = Table("module", "invariant", "", "found")
     for one in diagnoses:
         mark = "[green]ok[/green]" if one.healthy else "[red]broken[/red]"
-        told = [*_first(one.found), *(f"[green]mended:[/green] {what}" for what in one.mended)]
+        mended = [f"[green]mended:[/green] {escape(what)}" for what in one.mended]
+        told = [escape(what) for what in _first(one.found)] + mended
         table.add_row(one.module, one.title, mark, "\n".join(told))
     console.print(table)
 

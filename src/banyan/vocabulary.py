@@ -19,12 +19,25 @@ PaymentId = NewType("PaymentId", UUID)
 Sku = NewType("Sku", str)
 """A stock keeping unit: names one variant of one product, in every module."""
 
+VISIBLE = r"[^\x00-\x20\x7f-\xa0]"
+"""A character that is neither a space nor unprintable, alike in every dialect of patterns."""
+
+SkuText = Annotated[Sku, Meta(pattern=f"^{VISIBLE}+( {VISIBLE}+)*$", max_length=100)]
+"""A SKU as it is told by somebody: visible, with single spaces between its words."""
+
 MarketCode = NewType("MarketCode", str)
 """A lower-case code such as `eu`: where prices, taxes, languages and stock rules come together."""
 
 Locale = NewType("Locale", str)
 """A BCP 47 language tag such as `en` or `de-AT`."""
 
+Email = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^@\x00-\x20\x7f-\xa0]+@[^@\x00-\x20\x7f-\xa0]+\.[^@\x00-\x20\x7f-\xa0]+$",
+        max_length=254,
+    ),
+]
 Quantity = Annotated[int, Meta(ge=1, le=10_000, description="Units, from 1 to 10,000.")]
 Texts = dict[Locale, str]
 """The same text in several languages."""

@@ -208,12 +208,12 @@ sofa,Sofa,,,,40
     again = await shop.take(table)
 
     assert (report.products, report.created, again.unchanged) == (6, 2, 2)
-    assert {refusal.line: refusal.reason for refusal in report.refusals} == {
-        3: "variant price is no number: cheap",
-        5: "the sku shirt-m belongs to another product",
-        7: "the same variant is in line 6",
-        8: "lamp is in line 2 already",
-    }
+    assert [(refusal.line, refusal.reason) for refusal in report.refusals] == [
+        (3, "variant price is no number: cheap"),
+        (5, "the sku shirt-m belongs to another product"),
+        (7, "the same variant is in line 6"),
+        (8, "lamp is in line 2 already"),
+    ]
     assert len(await shop.pricing.prices()) == 2
 
 

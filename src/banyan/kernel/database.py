@@ -127,7 +127,7 @@ class Database:
     """
 
     def __init__(
-        self, module: str, dsn: str, *, clock: Clock, ids: Ids, size: int = 10, instance: str = ""
+        self, module: str, dsn: str, *, clock: Clock, ids: Ids, size: int = 6, instance: str = ""
     ) -> None:
         self.module = module
         self.clock = clock

@@ -345,6 +345,7 @@ class Sagas:
             return False
         wait = min(FIRST_WAIT_SECONDS * 2 ** (row.attempt - 1), LONGEST_WAIT_SECONDS)
         if wait < PATIENCE_SECONDS:
+            await row.renew(self.database)
             await self.database.clock.sleep(wait)
             return False
         await row.leave(self.database, self.database.clock.now() + timedelta(seconds=wait))

@@ -81,6 +81,10 @@ class Row(msgspec.Struct, kw_only=True):
         await self._write(database, "attempt = 0, status = 'undo', error = $4", why)
         self.status, self.error, self.attempt = "undo", why, 0
 
+    async def renew(self, database: Database) -> None:
+        """Keep the lease for another attempt, of which there is nothing to remember."""
+        await self._write(database, "attempt = $4", self.attempt)
+
     async def end(self, database: Database, status: Status, result: Any = None) -> None:
         """Note the end. What the saga was given is dropped: it may hold what should not stay."""
         await self._write(

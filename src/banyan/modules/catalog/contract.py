@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from banyan.kernel.contract import Problem, Value, command, contract, query, raises
 from banyan.kernel.event import Event
-from banyan.vocabulary import Locale, ProductId, Sku
+from banyan.vocabulary import VISIBLE, Locale, ProductId, Sku, SkuText
 
 # Python's `$` lets a line break pass at the end; `(?!\n)` does not, in any dialect.
 Slug = Annotated[str, Meta(pattern="^[a-z0-9]+(-[a-z0-9]+)*(?!\\n)$", max_length=200)]
@@ -63,7 +63,7 @@ class Option(Value, frozen=True, kw_only=True):
 class Variant(Value, frozen=True, kw_only=True):
     """One thing that can be bought, with one value for each option of its product."""
 
-    sku: Annotated[Sku, Meta(pattern="^\\S+( \\S+)*(?!\\n)$", max_length=100)]
+    sku: SkuText
     options: dict[str, str] = {}
     barcode: Annotated[str, Meta(max_length=50)] = ""
     weight_grams: Annotated[int, Meta(ge=0, le=10**9)] = 0
@@ -73,7 +73,7 @@ class Variant(Value, frozen=True, kw_only=True):
 class Picture(Value, frozen=True, kw_only=True):
     """A picture with the words that stand for it."""
 
-    url: Annotated[str, Meta(pattern="^(https?://|/)\\S*(?!\\n)$", max_length=2000)]
+    url: Annotated[str, Meta(pattern=f"^(https?://|/){VISIBLE}*$", max_length=2000)]
     alt: Annotated[str, Meta(max_length=500)] = ""
 
 

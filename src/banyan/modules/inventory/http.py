@@ -32,9 +32,8 @@ from banyan.modules.inventory.contract import (
     Warehouse,
     WarehouseCode,
 )
-from banyan.vocabulary import Sku
+from banyan.vocabulary import Sku, SkuText
 
-SkuText = Annotated[Sku, Meta(min_length=1, max_length=100)]
 Note = Annotated[str, Meta(max_length=500)]
 
 

@@ -24,7 +24,6 @@ from banyan.vocabulary import (
     UnknownMarket,
 )
 
-Email = Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
 OrderState = Literal["pending", "confirmed", "canceled"]
 
 
@@ -136,7 +135,7 @@ class PaymentChoice(Value, frozen=True, kw_only=True):
 
     method: Annotated[str, Meta(pattern="^[a-z0-9_-]{1,64}$")]
     token: Annotated[str, Meta(min_length=1, max_length=255)]
-    return_url: Annotated[str, Meta(pattern=r"^(https?://\S+)?$", max_length=2000)] = ""
+    return_url: Annotated[str, Meta(pattern="^(https?://[!-~]+)?$", max_length=2000)] = ""
 
 
 class UnknownCart(Problem, status=404):

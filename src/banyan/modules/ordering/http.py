@@ -31,14 +31,13 @@ from banyan.kernel.ids import Ids
 from banyan.kernel.paging import Page, after, page
 from banyan.modules.ordering.contract import (
     Cart,
-    Email,
     Order,
     Ordering,
     OrderState,
     PaymentChoice,
     ShippingChoice,
 )
-from banyan.vocabulary import Address, CartId, Locale, MarketCode, OrderId, Quantity, Sku
+from banyan.vocabulary import Address, CartId, Email, Locale, MarketCode, OrderId, Quantity, SkuText
 
 
 class NewCart(Value, frozen=True, kw_only=True):
@@ -50,7 +49,7 @@ class NewCart(Value, frozen=True, kw_only=True):
 class NewLine(Value, frozen=True, kw_only=True):
     """What the shopper puts into the cart."""
 
-    sku: Annotated[Sku, Meta(min_length=1, max_length=100)]
+    sku: SkuText
     quantity: Quantity = 1
 
 

@@ -294,10 +294,7 @@ def purchase(order: Order, payment: PaymentChoice, weight_grams: int) -> Purchas
 def confirm(
     order: Order, quote: Quote, payment: PaymentId | None, number: int, now: datetime
 ) -> Order:
-    """Let the order stand, with the taxes of the quote and the next number.
-
-    What costs nothing has no payment.
-    """
+    """Let the order stand, with its taxes and number; what costs nothing has no payment."""
     quoted = {line.sku: line for line in quote.lines}
     return replace(
         order,

@@ -157,7 +157,6 @@ class OrderingService(Ordering):
         if looks_like_card_number(payment.token):
             # Before anything is written: not even the journal may hold one (PCI DSS 3).
             raise UnknownPaymentToken
-        weight = await self._weight(await store.cart(self.db, cart))
         async with self.db.begin() as tx:
             found = await store.lock_cart(tx, cart)
             if found.order:
@@ -167,7 +166,7 @@ class OrderingService(Ordering):
                 placed = model.place(found, order, self.clock.now(), self.ids.new)
                 await store.close_cart(tx, cart, order)
                 await store.add_order(tx, placed)
-                purchase = model.purchase(placed, payment, weight)
+                purchase = model.purchase(placed, payment, await self._weight(found))
                 running = await self.sagas.start(tx, self.checkout, order, purchase=purchase)
         await running.settled()
         return await store.order(self.db, order)

@@ -128,8 +128,8 @@ async def newest(db: Statements, before: PaymentId | None, limit: int) -> tuple[
     """List payments, newest first."""
     rows = await db.all(
         f"SELECT {CLAIM} FROM payments WHERE provider IS NOT NULL "
-        "AND id < coalesce($1, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid) "
-        "ORDER BY id DESC LIMIT $2",
+        "AND ($1::uuid IS NULL OR number < (SELECT number FROM payments WHERE id = $1)) "
+        "ORDER BY number DESC LIMIT $2",
         before,
         limit,
     )
@@ -142,8 +142,8 @@ async def of_orders(
     """List the payments of some orders, newest first."""
     rows = await db.all(
         f"SELECT {CLAIM} FROM payments WHERE order_id = ANY($1) "
-        "AND id < coalesce($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid) "
-        "ORDER BY id DESC LIMIT $3",
+        "AND ($2::uuid IS NULL OR number < (SELECT number FROM payments WHERE id = $2)) "
+        "ORDER BY number DESC LIMIT $3",
         orders,
         before,
         limit,

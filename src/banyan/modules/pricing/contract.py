@@ -16,6 +16,7 @@ from banyan.vocabulary import (
     MarketCode,
     Money,
     Sku,
+    SkuText,
     UnknownMarket,
 )
 
@@ -26,7 +27,6 @@ TaxCountry = Annotated[str, Meta(pattern=r"^([A-Z]{2}|\*)$")]
 TaxRegion = Annotated[str, Meta(pattern=r"^([A-Z0-9]{1,3}|\*)$")]
 MarketName = Annotated[MarketCode, Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
 Language = Annotated[Locale, Meta(pattern="^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,4}$")]
-SkuName = Annotated[Sku, Meta(min_length=1, max_length=100)]
 Amount = Annotated[int, Meta(ge=0, le=10**12, description="Minor units.")]
 Moment = Annotated[datetime, Meta(tz=True)]
 Rank = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
@@ -77,7 +77,7 @@ class Price(Value, frozen=True, kw_only=True):
     """
 
     price_list: Code
-    sku: SkuName
+    sku: SkuText
     amount: Amount
     compare_at: Amount | None = None
 

@@ -35,12 +35,11 @@ from banyan.modules.pricing.contract import (
     Price,
     PriceList,
     Pricing,
-    SkuName,
     TaxCountry,
     TaxRate,
     TaxRegion,
 )
-from banyan.vocabulary import Locale, Sku
+from banyan.vocabulary import Locale, Sku, SkuText
 
 NOT_YET = 0
 """The version of what is to be created."""
@@ -182,7 +181,7 @@ class Prices(Controller):
     async def browse(
         self,
         price_list: FromQuery[Code | None] = None,
-        sku: FromQuery[SkuName | None] = None,
+        sku: FromQuery[SkuText | None] = None,
         limit: Limit = 24,
         cursor: Cursor = None,
     ) -> Page[Price]:
@@ -203,7 +202,7 @@ class Prices(Controller):
         return Changed(changed=await self.pricing.set_prices(prices=data.prices))
 
     @delete(guards=[needs("pricing:write")])
-    async def remove(self, price_list: FromQuery[Code], sku: FromQuery[SkuName]) -> None:
+    async def remove(self, price_list: FromQuery[Code], sku: FromQuery[SkuText]) -> None:
         """Remove the price of a SKU from a list."""
         await self.pricing.remove_prices(price_list=price_list, skus=(sku,))
 

@@ -45,8 +45,11 @@ async def take_in(
                 warehouse=warehouse,
                 set_stock=set_stock,
             )
-    except (OSError, Unreadable) as no:
-        _say(f"{file}: {no}")
+    except Unreadable as no:
+        _say(f"{file}: {no.reason}")
+        return 1
+    except OSError as no:
+        _say(f"{file}: {no.strerror}")
         return 1
     for refusal in report.refusals:
         _say(f"{file}:{refusal.line}: {refusal.reason}")
@@ -69,7 +72,7 @@ async def hand_out(ask: Ask, file: Path | None = None) -> int:
                 progress=_draw,
             )
     except OSError as no:
-        _say(f"{file}: {no}")
+        _say(f"{file}: {no.strerror}")
         return 1
     _say(f"{written} products")
     return 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from io import TextIOWrapper
+from operator import attrgetter
 from typing import BinaryIO, TypeVar
 
 from banyan.modules.catalog.contract import Catalog
@@ -77,6 +78,7 @@ async def import_products(
     finally:
         # Whoever has opened the file closes it.
         lines.detach()
+    intake.report.refusals.sort(key=attrgetter("line"))
     return intake.report
 
 

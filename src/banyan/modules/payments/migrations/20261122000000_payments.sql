@@ -5,6 +5,7 @@
 -- an id is the tombstone of a payment that was voided before it was begun.
 CREATE TABLE payments (
     id uuid PRIMARY KEY,
+    number bigint GENERATED ALWAYS AS IDENTITY,
     order_id uuid,
     provider text,
     currency text CHECK (currency ~ '^[A-Z]{3}$'),
@@ -46,7 +47,8 @@ CREATE TABLE payments (
 
 CREATE UNIQUE INDEX payments_one_per_order ON payments (order_id)
 WHERE state IN ('pending', 'challenged', 'authorized');
-CREATE INDEX payments_by_order ON payments (order_id, id);
+CREATE UNIQUE INDEX payments_newest ON payments (number);
+CREATE INDEX payments_by_order ON payments (order_id, number);
 CREATE INDEX payments_by_provider ON payments (provider, id);
 CREATE INDEX payments_due ON payments (due_at) WHERE due_at IS NOT NULL;
 
