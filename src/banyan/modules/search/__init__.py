@@ -1,0 +1,1 @@
+"""Search: the product document that lists and pages are read from."""

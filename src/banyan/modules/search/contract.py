@@ -1,0 +1,229 @@
+"""Search: the product document that lists and pages are read from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Protocol
+from uuid import UUID
+
+from msgspec import Meta
+
+from banyan.kernel.contract import Problem, Value, contract, query, raises, undertaking
+from banyan.kernel.paging import Page
+from banyan.vocabulary import Locale, MarketCode, Money, Sku, UnknownMarket
+
+Sort = Literal["relevance", "newest", "price", "-price", "title"]
+
+
+class ProductCard(Value, frozen=True, kw_only=True):
+    """A product as lists show it; `price` is that of its cheapest variant in the market."""
+
+    slug: str
+    title: str
+    image: str
+    image_alt: str
+    price: Money | None
+    compare_at: Money | None
+    price_varies: bool
+    available: bool
+    brand: str = ""
+    category: str = ""
+
+
+class FacetValue(Value, frozen=True, kw_only=True):
+    """A value to filter by, and how many products have it."""
+
+    value: str
+    title: str
+    count: int
+
+
+class Facet(Value, frozen=True, kw_only=True):
+    """Something to filter by."""
+
+    code: str
+    title: str
+    values: tuple[FacetValue, ...]
+
+
+class Found(Page[ProductCard], frozen=True, kw_only=True):
+    """A page of a list in a market and a language, with the facets of the whole list.
+
+    What has no price in the market is not listed there. A facet counts what would be listed with
+    each of its values, as if none of them were chosen.
+    """
+
+    facets: tuple[Facet, ...] = ()
+    market: MarketCode = MarketCode("")
+    locale: Locale = Locale("")
+
+
+class VariantOffer(Value, frozen=True, kw_only=True):
+    """A variant as the product page shows it."""
+
+    sku: Sku
+    options: dict[str, str]
+    price: Money | None
+    compare_at: Money | None
+    available: bool
+    left: int | None = None
+
+
+class OptionShown(Value, frozen=True, kw_only=True):
+    """What a shopper picks."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+class AttributeShown(Value, frozen=True, kw_only=True):
+    """A property as the product page shows it."""
+
+    code: str
+    title: str
+    value: str | float | bool
+    unit: str = ""
+
+
+class Crumb(Value, frozen=True, kw_only=True):
+    """A category on the way to the product."""
+
+    slug: str
+    title: str
+
+
+class PictureShown(Value, frozen=True, kw_only=True):
+    """A picture with the words that stand for it."""
+
+    url: str
+    alt: str = ""
+
+
+class ProductPage(Value, frozen=True, kw_only=True):
+    """Everything that a product page shows, in one read."""
+
+    id: str
+    slug: str
+    title: str
+    description: str
+    brand: str
+    price: Money | None
+    available: bool
+    market: MarketCode
+    locale: Locale
+    tax_inclusive: bool
+    variants: tuple[VariantOffer, ...]
+    options: tuple[OptionShown, ...]
+    attributes: tuple[AttributeShown, ...]
+    pictures: tuple[PictureShown, ...]
+    categories: tuple[Crumb, ...]
+    tags: tuple[str, ...] = ()
+    version: str = ""
+
+
+class CategoryShown(Value, frozen=True, kw_only=True):
+    """A category with how many products it has, its children's included."""
+
+    slug: str
+    title: str
+    parent: str | None
+    count: int
+
+
+class Suggestion(Value, frozen=True, kw_only=True):
+    """A product or category that a shopper who types may mean."""
+
+    kind: Literal["product", "category"]
+    slug: str
+    title: str
+
+
+class Rebuild(Value, frozen=True, kw_only=True):
+    """All documents, made anew from what has been told; `corrected` had been wrong."""
+
+    id: UUID
+    state: Literal["running", "done"]
+    corrected: int = 0
+
+
+class NotFound(Problem, status=404):
+    """There is no such product in the shop."""
+
+    slug: str
+
+
+class NoSuchCategory(Problem, status=404):
+    """There is no such category in the shop."""
+
+    category: str
+
+
+class BadFilter(Problem, status=400):
+    """A list can be filtered by prices only from one amount to another, such as 1000-2000."""
+
+    value: str
+
+
+class BadCursor(Problem, status=400):
+    """The cursor does not belong to this list; begin at its first page."""
+
+    cursor: str
+
+
+@contract("search")
+class Search(Protocol):
+    """What channels and other modules may ask of search.
+
+    Without a market the first is taken; a locale falls back to its language, then to the market's
+    first locale (RFC 4647 lookup).
+    """
+
+    @query
+    @raises(UnknownMarket, NoSuchCategory, BadFilter, BadCursor)
+    async def find(
+        self,
+        *,
+        q: Annotated[str, Meta(max_length=200)] = "",
+        category: str | None = None,
+        filters: dict[str, tuple[str, ...]] | None = None,
+        sort: Sort | None = None,
+        market: MarketCode | None = None,
+        locale: Locale | None = None,
+        limit: int = 24,
+        cursor: str | None = None,
+    ) -> Found:
+        """List products of a category (with its children) or of a query that may be misspelt.
+
+        `filters` names facet codes, and the values of which one must hold; those of the facet
+        `price` are ranges of minor units such as `1000-2000`, where either end may be missing and
+        the upper one is excluded. Facets are counted among the first 10,000 products.
+        """
+        ...
+
+    @query
+    @raises(UnknownMarket, NotFound)
+    async def product_page(
+        self, *, slug: str, market: MarketCode | None = None, locale: Locale | None = None
+    ) -> ProductPage:
+        """Return everything that a product page shows."""
+        ...
+
+    @query
+    async def suggest(
+        self, *, q: str, locale: Locale | None = None, limit: int = 8
+    ) -> tuple[Suggestion, ...]:
+        """Suggest products and categories for the beginning of a query."""
+        ...
+
+    @query
+    async def categories(self, *, locale: Locale | None = None) -> tuple[CategoryShown, ...]:
+        """Return the tree that shoppers browse, parents before children."""
+        ...
+
+    @undertaking
+    async def rebuild(self, *, rebuild: UUID) -> Rebuild:
+        """Make all documents anew, or tell how far the rebuild of this id is.
+
+        Shoppers see the documents that are there until all are made; then those that differ
+        change places with the new ones at once.
+        """
+        ...

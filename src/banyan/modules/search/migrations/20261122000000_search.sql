@@ -1,0 +1,190 @@
+-- migrate:up
+
+-- What others have told. Each fact keeps the version that tells a newer from an older one.
+
+-- Of a retired product nothing is left but its version, so that a late word about it is known as
+-- late.
+CREATE TABLE products (
+    id uuid PRIMARY KEY,
+    version bigint NOT NULL,
+    skus text[] NOT NULL DEFAULT '{}',
+    categories text[] NOT NULL DEFAULT '{}',
+    told jsonb
+);
+
+CREATE INDEX products_by_sku ON products USING gin (skus) WHERE told IS NOT NULL;
+CREATE INDEX products_by_category ON products USING gin (categories) WHERE told IS NOT NULL;
+
+CREATE TABLE pricings (
+    sku text PRIMARY KEY,
+    version bigint NOT NULL
+);
+
+CREATE TABLE offers (
+    sku text NOT NULL REFERENCES pricings (sku),
+    market text NOT NULL,
+    amount bigint NOT NULL CHECK (amount >= 0),
+    compare_at bigint CHECK (compare_at >= 0),
+    currency text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    PRIMARY KEY (sku, market)
+);
+
+CREATE TABLE stock (
+    sku text PRIMARY KEY,
+    version bigint NOT NULL,
+    available bigint NOT NULL,
+    backorder boolean NOT NULL
+) WITH (fillfactor = 70);
+
+CREATE TABLE markets (
+    code text PRIMARY KEY,
+    version bigint NOT NULL,
+    position bigint NOT NULL,
+    currency text NOT NULL,
+    locales text[] NOT NULL CHECK (cardinality(locales) > 0),
+    tax_inclusive boolean NOT NULL
+);
+
+CREATE INDEX markets_in_order ON markets (position, code);
+
+CREATE TABLE versions (
+    list text PRIMARY KEY CHECK (list IN ('categories', 'attributes')),
+    version bigint NOT NULL
+);
+
+-- `path` leads from the root to the category itself.
+CREATE TABLE categories (
+    slug text PRIMARY KEY,
+    path text[] NOT NULL CHECK (path[cardinality(path)] = slug),
+    title jsonb NOT NULL,
+    position bigint NOT NULL
+);
+
+CREATE TABLE attributes (
+    code text PRIMARY KEY,
+    title jsonb NOT NULL,
+    unit text NOT NULL,
+    choices text[] NOT NULL,
+    facet boolean NOT NULL
+);
+
+-- What follows from the facts, and is made anew from them whenever they change.
+
+-- One row for a product, whatever the number of markets and languages. The title of its own words
+-- stands among `titles` under no language. `facets` are `code:value`
+-- and hold what a list can be narrowed to, its categories with their ancestors included; `labels`
+-- spell the values, in the same order. `words` are those of all languages of the shop as their
+-- dictionaries read them, `spelled` are those of titles as they stand.
+CREATE TABLE documents (
+    product uuid PRIMARY KEY,
+    slug text NOT NULL,
+    titles jsonb NOT NULL,
+    sort_keys jsonb NOT NULL,
+    image text NOT NULL,
+    image_alt text NOT NULL,
+    brand text NOT NULL,
+    category text NOT NULL,
+    facets text[] NOT NULL,
+    labels text[] NOT NULL,
+    languages text[] NOT NULL,
+    words tsvector NOT NULL,
+    spelled text NOT NULL
+);
+
+-- While two products exchange their slugs, both may have the same for a moment.
+CREATE INDEX documents_by_slug ON documents (slug);
+CREATE INDEX documents_by_facet ON documents USING gin (facets);
+CREATE INDEX documents_by_word ON documents USING gin (words);
+CREATE INDEX documents_by_spelling ON documents USING gin (spelled extensions.gin_trgm_ops);
+
+-- What a product costs where it has a price, and whether it can be bought: the narrow row that
+-- prices and stock change, so that they leave the document with its text indexes alone.
+CREATE TABLE listings (
+    market text NOT NULL,
+    product uuid NOT NULL REFERENCES documents (product) ON DELETE CASCADE,
+    amount bigint NOT NULL,
+    compare_at bigint,
+    currency text NOT NULL,
+    varies boolean NOT NULL,
+    available boolean NOT NULL,
+    PRIMARY KEY (product, market)
+) WITH (fillfactor = 80);
+
+CREATE INDEX listings_by_price ON listings (market, amount, product);
+
+-- The words that titles, brands, categories and tags are made of, without accents.
+CREATE TABLE spellings (
+    spelling text PRIMARY KEY
+);
+
+CREATE INDEX spellings_alike ON spellings USING gin (spelling extensions.gin_trgm_ops);
+
+-- Documents that are being made anew, until they take the place of those that are wrong.
+CREATE TABLE shadow_documents (
+    LIKE documents,
+    PRIMARY KEY (product)
+);
+
+CREATE TABLE shadow_listings (
+    LIKE listings,
+    PRIMARY KEY (product, market),
+    FOREIGN KEY (product) REFERENCES shadow_documents (product) ON DELETE CASCADE
+);
+
+-- Which dictionary reads a language; without one, words are taken as they stand.
+CREATE FUNCTION dictionary(language text) RETURNS regconfig IMMUTABLE LANGUAGE sql RETURN
+CASE language
+    WHEN 'da' THEN 'pg_catalog.danish'
+    WHEN 'de' THEN 'pg_catalog.german'
+    WHEN 'en' THEN 'pg_catalog.english'
+    WHEN 'es' THEN 'pg_catalog.spanish'
+    WHEN 'fi' THEN 'pg_catalog.finnish'
+    WHEN 'fr' THEN 'pg_catalog.french'
+    WHEN 'hu' THEN 'pg_catalog.hungarian'
+    WHEN 'it' THEN 'pg_catalog.italian'
+    WHEN 'nb' THEN 'pg_catalog.norwegian'
+    WHEN 'nl' THEN 'pg_catalog.dutch'
+    WHEN 'pt' THEN 'pg_catalog.portuguese'
+    WHEN 'ro' THEN 'pg_catalog.romanian'
+    WHEN 'ru' THEN 'pg_catalog.russian'
+    WHEN 'sv' THEN 'pg_catalog.swedish'
+    WHEN 'tr' THEN 'pg_catalog.turkish'
+    ELSE 'pg_catalog.simple'
+END::regconfig;
+
+-- A text as words with spaces between them: the same for products and for queries.
+CREATE FUNCTION spell(words text) RETURNS text IMMUTABLE LANGUAGE sql RETURN
+translate(lower(words), '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~–—’‘“”„«»…·•×', repeat(' ', 45));
+
+-- A text in a language, by RFC 4647 lookup: from `zh-Hant-TW` to `zh-Hant` to `zh`.
+CREATE FUNCTION worded(texts jsonb, locale text) RETURNS text IMMUTABLE LANGUAGE sql RETURN
+coalesce(nullif(texts ->> locale, ''), CASE WHEN strpos(locale, '-') > 0 THEN
+    coalesce(
+        nullif(texts ->> regexp_replace(locale, '-[^-]*$', ''), ''),
+        nullif(texts ->> split_part(locale, '-', 1), '')
+    )
+END);
+
+-- The lower end of a round range of prices: 1, 2, 5, 10, 20, 50 …
+CREATE FUNCTION price_step(amount bigint) RETURNS bigint IMMUTABLE LANGUAGE sql RETURN
+CASE left(amount::text, 1)
+    WHEN '0' THEN 0
+    WHEN '1' THEN 1
+    WHEN '2' THEN 2
+    WHEN '3' THEN 2
+    WHEN '4' THEN 2
+    ELSE 5
+END * (10 ^ (length(amount::text) - 1))::bigint;
+
+CREATE AGGREGATE joined(tsvector) (
+    SFUNC = tsvector_concat,
+    STYPE = tsvector,
+    INITCOND = ''
+);
+
+-- How much of a word must be spelled right; 0.6 by default, which misses "chiar" for "chair". A
+-- function of the extension is called first, because only then its settings are known.
+SELECT extensions.show_limit();
+ALTER ROLE banyan_search SET pg_trgm.word_similarity_threshold = 0.3;
+
+-- migrate:down

@@ -1,0 +1,74 @@
+"""What search does when it hears of products, prices and stock: note the fact, make anew."""
+
+from __future__ import annotations
+
+from banyan.modules.catalog.contract import (
+    AttributesChanged,
+    CategoriesChanged,
+    ProductPublished,
+    ProductRetired,
+)
+from banyan.modules.inventory.contract import StockChanged
+from banyan.modules.pricing.contract import MarketChanged, PricesChanged
+from banyan.modules.search import model
+from banyan.modules.search.service import SearchService
+from banyan.modules.search.store import documents, facts
+
+
+async def product_published(service: SearchService, event: ProductPublished) -> None:
+    """Show a product, or show it as it is now."""
+    async with service.db.begin() as tx:
+        await facts.take_turns(tx)
+        concerned = await facts.keep_product(tx, event.product)
+        await documents.refresh(tx, concerned)
+
+
+async def product_retired(service: SearchService, event: ProductRetired) -> None:
+    """Show a product no more, whatever late news says of it."""
+    async with service.db.begin() as tx:
+        await facts.take_turns(tx)
+        concerned = await facts.forget_product(tx, event.product, event.version)
+        await documents.refresh(tx, concerned)
+
+
+async def categories_changed(service: SearchService, event: CategoriesChanged) -> None:
+    """Follow the tree: what is in a branch that has moved is found in its new place."""
+    async with service.db.begin() as tx:
+        await facts.take_turns(tx)
+        if await facts.keep_version(tx, "categories", event.version):
+            paths = model.paths(event.categories)
+            concerned = await facts.keep_categories(tx, event.categories, paths)
+            await documents.refresh(tx, concerned)
+
+
+async def attributes_changed(service: SearchService, event: AttributesChanged) -> None:
+    """Let lists be narrowed by other attributes."""
+    async with service.db.begin() as tx:
+        await facts.take_turns(tx)
+        if await facts.keep_version(tx, "attributes", event.version):
+            concerned = await facts.keep_attributes(tx, event.attributes)
+            await documents.refresh(tx, concerned)
+
+
+async def market_changed(service: SearchService, event: MarketChanged) -> None:
+    """Note a market; a language that the shop did not speak before is read by its dictionary."""
+    async with service.db.begin() as tx:
+        await facts.take_turns(tx)
+        if await facts.keep_market(tx, event.market):
+            await documents.refresh(tx, await documents.in_other_languages(tx))
+
+
+async def prices_changed(service: SearchService, event: PricesChanged) -> None:
+    """Show what SKUs cost now."""
+    async with service.db.begin() as tx:
+        await facts.take_turns(tx)
+        concerned = await facts.keep_offers(tx, event.skus, event.offers, event.version)
+        await documents.refresh_listings(tx, concerned)
+
+
+async def stock_changed(service: SearchService, event: StockChanged) -> None:
+    """Show what can be bought now."""
+    async with service.db.begin() as tx:
+        await facts.take_turns(tx)
+        concerned = await facts.keep_stock(tx, event.levels)
+        await documents.refresh_listings(tx, concerned)

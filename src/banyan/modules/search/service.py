@@ -1,0 +1,99 @@
+"""The answers of search: what shoppers are shown, read from documents that events keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from banyan.kernel.database import Database, convert
+from banyan.kernel.driver import Sagas
+from banyan.modules.search import model
+from banyan.modules.search.contract import (
+    CategoryShown,
+    Found,
+    NoSuchCategory,
+    NotFound,
+    ProductPage,
+    Rebuild,
+    Search,
+    Sort,
+    Suggestion,
+)
+from banyan.modules.search.sagas import MakeAnew
+from banyan.modules.search.settings import SearchSettings
+from banyan.modules.search.store import documents, facts, lists, pages
+from banyan.vocabulary import Locale, MarketCode, UnknownMarket
+
+
+class SearchService(Search):
+    """Documents, and the facts that they are made of, in the schema `search`."""
+
+    def __init__(
+        self, db: Database, sagas: Sagas, make_anew: MakeAnew, settings: SearchSettings
+    ) -> None:
+        self.db = db
+        self.sagas = sagas
+        self.make_anew = make_anew
+        self.settings = settings
+
+    async def find(
+        self,
+        *,
+        q: str = "",
+        category: str | None = None,
+        filters: dict[str, tuple[str, ...]] | None = None,
+        sort: Sort | None = None,
+        market: MarketCode | None = None,
+        locale: Locale | None = None,
+        limit: int = 24,
+        cursor: str | None = None,
+    ) -> Found:
+        first = model.ask(
+            q, category, filters, sort=sort, market=market, locale=locale, limit=limit
+        )
+        asked = model.turn_to(first, cursor)
+        listed = await lists.find(self.db, asked, counted=self.settings.counted)
+        if listed.market is None and market is not None:
+            raise UnknownMarket(market=market)
+        if category is not None and not listed.has_category:
+            raise NoSuchCategory(category=category)
+        return model.found(asked, listed)
+
+    async def product_page(
+        self, *, slug: str, market: MarketCode | None = None, locale: Locale | None = None
+    ) -> ProductPage:
+        wishes, few = model.wishes(locale), self.settings.few
+        row = await pages.product_page(self.db, market, wishes, slug, few=few)
+        if market is not None and row["market"] != market:
+            raise UnknownMarket(market=market)
+        if row["id"] is None:
+            raise NotFound(slug=slug)
+        return model.stamped(convert(row, ProductPage))
+
+    async def suggest(
+        self, *, q: str, locale: Locale | None = None, limit: int = 8
+    ) -> tuple[Suggestion, ...]:
+        return await pages.suggestions(self.db, q, model.wishes(locale), limit)
+
+    async def categories(self, *, locale: Locale | None = None) -> tuple[CategoryShown, ...]:
+        return await pages.categories(self.db, model.wishes(locale))
+
+    async def rebuild(self, *, rebuild: UUID) -> Rebuild:
+        async with self.db.begin() as tx:
+            running = await self.sagas.start(tx, self.make_anew, f"rebuild {rebuild}")
+        corrected = await running.settled()
+        if corrected is None:
+            return Rebuild(id=rebuild, state="running")
+        return Rebuild(id=rebuild, state="done", corrected=corrected)
+
+    async def audit(self) -> Sequence[str]:
+        """Find documents that are not what the facts say."""
+        return list((await documents.drifted(self.db)).values())
+
+    async def mend(self) -> Sequence[str]:
+        """Make such documents anew."""
+        async with self.db.begin() as tx:
+            await facts.take_turns(tx)
+            drifted = await documents.drifted(tx)
+            await documents.refresh(tx, list(drifted))
+        return [f"{finding}: made anew" for finding in drifted.values()]

@@ -1,0 +1,204 @@
+"""What others have told, kept by version, and which products each fact concerns.
+
+Events come in any order, twice and late: of each fact the highest version stays, so that the end
+is the same whatever the way. What is not newer concerns no product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from banyan.kernel.database import Record, Transaction
+from banyan.modules.catalog.contract import Attribute, Category, Product
+from banyan.modules.inventory.contract import StockLevel
+from banyan.modules.pricing.contract import Market, Offer
+from banyan.vocabulary import ProductId, Sku
+
+
+async def take_turns(tx: Transaction) -> None:
+    """Let one writer at a time make documents.
+
+    A document is made of several facts. Two writers that each see only their own fact would leave
+    a document that knows one of them. And a batch of events touches rows in no order that could be
+    sorted. What it writes are long statements, which are planned once and for all.
+    """
+    await tx.value(
+        "SELECT pg_advisory_xact_lock('documents'::regclass::oid::integer, 0), "
+        "set_config('plan_cache_mode', 'force_generic_plan', true)"
+    )
+
+
+async def keep_product(tx: Transaction, product: Product) -> list[UUID]:
+    """Note a product that shoppers can see."""
+    rows = await tx.all(
+        "INSERT INTO products (id, version, skus, categories, told) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (id) DO UPDATE SET version = excluded.version, skus = excluded.skus, "
+        "categories = excluded.categories, told = excluded.told "
+        "WHERE products.version < excluded.version RETURNING id",
+        product.id,
+        product.version,
+        [variant.sku for variant in product.variants],
+        product.categories,
+        product,
+    )
+    return _ids(rows)
+
+
+async def forget_product(tx: Transaction, product: ProductId, version: int) -> list[UUID]:
+    """Keep nothing of a product that shoppers can no longer see but its version."""
+    rows = await tx.all(
+        "INSERT INTO products (id, version) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE "
+        "SET version = excluded.version, skus = '{}', categories = '{}', told = NULL "
+        "WHERE products.version < excluded.version RETURNING id",
+        product,
+        version,
+    )
+    return _ids(rows)
+
+
+async def keep_offers(
+    tx: Transaction, skus: Sequence[Sku], offers: Sequence[Offer], version: int
+) -> list[UUID]:
+    """Note what SKUs cost in every market; where there is no offer any more, it is forgotten."""
+    rows = await tx.all(
+        "WITH newer AS (INSERT INTO pricings AS known (sku, version) "
+        "SELECT DISTINCT unnest($1::text[]), $2::bigint ON CONFLICT (sku) DO UPDATE "
+        "SET version = excluded.version WHERE known.version < excluded.version RETURNING sku), "
+        "told AS (SELECT told.* FROM "
+        "unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[]) "
+        "AS told (sku, market, amount, compare_at, currency) JOIN newer USING (sku)), "
+        "gone AS (DELETE FROM offers USING newer WHERE offers.sku = newer.sku "
+        "AND (offers.sku, market) NOT IN (SELECT sku, market FROM told)), "
+        "kept AS (INSERT INTO offers (sku, market, amount, compare_at, currency) "
+        "SELECT * FROM told ON CONFLICT (sku, market) DO UPDATE "
+        "SET amount = excluded.amount, compare_at = excluded.compare_at, "
+        "currency = excluded.currency) "
+        "SELECT id FROM products WHERE told IS NOT NULL "
+        "AND skus && ARRAY(SELECT sku FROM newer)",
+        skus,
+        version,
+        [offer.sku for offer in offers],
+        [offer.market for offer in offers],
+        [offer.price.amount for offer in offers],
+        [offer.compare_at.amount if offer.compare_at else None for offer in offers],
+        [offer.price.currency for offer in offers],
+    )
+    return _ids(rows)
+
+
+async def keep_stock(tx: Transaction, levels: Sequence[StockLevel]) -> list[UUID]:
+    """Note what can be sold of SKUs."""
+    rows = await tx.all(
+        "WITH newer AS (INSERT INTO stock AS known (sku, version, available, backorder) "
+        "SELECT DISTINCT ON (sku) * FROM "
+        "unnest($1::text[], $2::bigint[], $3::bigint[], $4::boolean[]) "
+        "AS told (sku, version, available, backorder) ORDER BY sku, version DESC "
+        "ON CONFLICT (sku) DO UPDATE SET version = excluded.version, "
+        "available = excluded.available, backorder = excluded.backorder "
+        "WHERE known.version < excluded.version RETURNING sku) "
+        "SELECT id FROM products WHERE told IS NOT NULL "
+        "AND skus && ARRAY(SELECT sku FROM newer)",
+        [level.sku for level in levels],
+        [level.version for level in levels],
+        [level.available for level in levels],
+        [level.backorder for level in levels],
+    )
+    return _ids(rows)
+
+
+async def keep_market(tx: Transaction, market: Market) -> bool:
+    """Note a market; False when something newer is known of it."""
+    return bool(
+        await tx.value(
+            "INSERT INTO markets AS known "
+            "(code, version, position, currency, locales, tax_inclusive) "
+            "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (code) DO UPDATE "
+            "SET version = excluded.version, position = excluded.position, "
+            "currency = excluded.currency, locales = excluded.locales, "
+            "tax_inclusive = excluded.tax_inclusive WHERE known.version < excluded.version "
+            "RETURNING true",
+            market.code,
+            market.version,
+            market.position,
+            market.currency,
+            market.locales,
+            market.tax_inclusive,
+        )
+    )
+
+
+async def keep_version(tx: Transaction, what: str, version: int) -> bool:
+    """Note the version of a list that is told as a whole; False when a newer one is known."""
+    return bool(
+        await tx.value(
+            "INSERT INTO versions AS known (list, version) VALUES ($1, $2) "
+            "ON CONFLICT (list) DO UPDATE SET version = excluded.version "
+            "WHERE known.version < excluded.version RETURNING true",
+            what,
+            version,
+        )
+    )
+
+
+async def keep_categories(
+    tx: Transaction, categories: Sequence[Category], paths: Mapping[str, Sequence[str]]
+) -> list[UUID]:
+    """Note the whole tree; it concerns what is in a branch that was moved or has a new title."""
+    rows = await tx.all(
+        "WITH told AS (SELECT * FROM jsonb_to_recordset($1) "
+        "AS told (slug text, path text[], title jsonb, position bigint)), "
+        "gone AS (DELETE FROM categories WHERE slug NOT IN (SELECT slug FROM told)), "
+        "kept AS (INSERT INTO categories (slug, path, title, position) SELECT * FROM told "
+        "ON CONFLICT (slug) DO UPDATE "
+        "SET path = excluded.path, title = excluded.title, position = excluded.position), "
+        "changed AS (SELECT slug FROM told FULL JOIN categories AS known USING (slug) "
+        "WHERE (told.path, told.title) IS DISTINCT FROM (known.path, known.title)), "
+        "branches AS (SELECT slug FROM changed UNION SELECT slug FROM told "
+        "WHERE path && ARRAY(SELECT slug FROM changed)) "
+        "SELECT id FROM products WHERE products.told IS NOT NULL "
+        "AND categories && ARRAY(SELECT slug FROM branches)",
+        [
+            {
+                "slug": category.slug,
+                "path": paths[category.slug],
+                "title": category.title,
+                "position": category.position,
+            }
+            for category in categories
+        ],
+    )
+    return _ids(rows)
+
+
+async def keep_attributes(tx: Transaction, attributes: Sequence[Attribute]) -> list[UUID]:
+    """Note all attributes; it concerns what has one that became or was a facet."""
+    rows = await tx.all(
+        "WITH told AS (SELECT * FROM jsonb_to_recordset($1) "
+        "AS told (code text, title jsonb, unit text, choices text[], facet boolean)), "
+        "gone AS (DELETE FROM attributes WHERE code NOT IN (SELECT code FROM told)), "
+        "kept AS (INSERT INTO attributes (code, title, unit, choices, facet) SELECT * FROM told "
+        "ON CONFLICT (code) DO UPDATE "
+        "SET title = excluded.title, unit = excluded.unit, choices = excluded.choices, "
+        "facet = excluded.facet), "
+        "changed AS (SELECT code FROM told FULL JOIN attributes AS known USING (code) "
+        "WHERE coalesce(told.facet, false) <> coalesce(known.facet, false)) "
+        "SELECT id FROM products WHERE products.told IS NOT NULL "
+        "AND products.told -> 'attributes' ?| ARRAY(SELECT code FROM changed)",
+        attributes,
+    )
+    return _ids(rows)
+
+
+async def products_after(tx: Transaction, after: UUID, limit: int) -> list[UUID]:
+    """List the products that can be seen, by id."""
+    rows = await tx.all(
+        "SELECT id FROM products WHERE id > $1 AND told IS NOT NULL ORDER BY id LIMIT $2",
+        after,
+        limit,
+    )
+    return _ids(rows)
+
+
+def _ids(rows: Sequence[Record]) -> list[UUID]:
+    return [row["id"] for row in rows]

@@ -1,0 +1,144 @@
+"""Reading a list: one statement finds the market, the products, and what narrows them down."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from banyan.kernel.database import Statements, convert
+from banyan.modules.search.contract import Sort
+from banyan.modules.search.model import Asked, Listed
+from banyan.modules.search.store.visits import VISIT
+from banyan.modules.search.store.words import FOUND
+
+# Of the values that were chosen of a facet ($5), one must hold.
+CHOSEN = """, chosen AS MATERIALIZED (
+        SELECT code, choices, CASE code WHEN 'price' THEN
+            ('{' || array_to_string(choices, ',') || '}')::int8multirange END AS amounts
+        FROM jsonb_to_recordset($5::jsonb) AS chosen (code text, choices text[])
+    )"""
+HOLDS = """
+    CASE code
+        WHEN 'price' THEN amounts @> amount
+        WHEN 'available' THEN available::text = ANY (choices)
+        ELSE facets && choices
+    END"""
+
+SHOWN = """
+    listings.*, slug, image, image_alt, brand, category, facets, labels,
+    coalesce(worded(titles, (SELECT locale FROM visit)), titles ->> '') AS title,
+    coalesce(worded(sort_keys, (SELECT locale FROM visit)), sort_keys ->> '') AS sort_key"""
+ALL = f""", scope AS NOT MATERIALIZED (
+        SELECT {SHOWN} FROM listings JOIN documents USING (product)
+        WHERE market = (SELECT market FROM visit) AND $3::text = ''"""
+FOUND_ONLY = f""", scope AS NOT MATERIALIZED (
+        SELECT {SHOWN}, rank FROM found JOIN listings USING (product) JOIN documents USING (product)
+        WHERE market = (SELECT market FROM visit)"""
+ANYWHERE = "AND $4::text IS NULL)"
+IN_CATEGORY = "AND facets @> ARRAY['category:' || $4::text])"
+
+ITEMS = ", items AS (SELECT scope.*,"
+UNCHOSEN = "AS key FROM scope WHERE $6::text[] = '{}'"
+# $6 are the values that all must hold: an index leads to them, where `chosen` only looks at rows.
+CHOSEN_ONLY = f"""AS key FROM scope
+        WHERE facets @> $6::text[] AND NOT EXISTS (SELECT FROM chosen WHERE NOT {HOLDS})"""
+
+
+class Order(NamedTuple):
+    """An order of a list: by which key, what follows a place ($7, $8), and how it is sorted."""
+
+    key: str
+    after: str
+    by: str
+
+
+FIRST = "AND $7::text IS NULL AND $8::uuid IS NULL"
+ORDERS: dict[Sort, Order] = {
+    "relevance": Order(
+        "rank", "(rank, product) < ($7::text::bigint, $8::uuid)", "rank DESC, product DESC"
+    ),
+    "newest": Order("''", "$7::text = '' AND product < $8::uuid", "product DESC"),
+    "price": Order("amount", "(amount, product) > ($7::text::bigint, $8::uuid)", "amount, product"),
+    "-price": Order(
+        "amount", "(amount, product) < ($7::text::bigint, $8::uuid)", "amount DESC, product DESC"
+    ),
+    "title": Order("sort_key", "(sort_key, product) > ($7::text, $8::uuid)", "sort_key, product"),
+}
+
+# A value is counted among the products that would be listed if nothing were chosen of its facet:
+# those that miss nothing, or nothing but that.
+TOKENS = """
+        SELECT unnest(facets || ARRAY['available:' || available, 'price:' || price_step(amount)])
+            AS token, unnest(labels) AS label"""
+COUNTED = f"""), counted AS (
+        SELECT token, min(label) AS label, count(*) AS count
+        FROM ({TOKENS} FROM (SELECT * FROM scope LIMIT $10) AS sample) AS facet
+        GROUP BY token
+    )"""
+COUNTED_CHOSEN = f"""), counted AS (
+        SELECT token, min(label) AS label, count(*) AS count
+        FROM ({TOKENS}, missed FROM (
+            SELECT scope.*, ARRAY(SELECT code FROM chosen WHERE NOT {HOLDS}) AS missed
+            FROM scope LIMIT $10) AS sample WHERE cardinality(missed) < 2) AS facet
+        WHERE missed = '{{}}' OR missed = ARRAY[split_part(token, ':', 1)]
+        GROUP BY token
+    )"""
+ANSWER = """
+    SELECT visit.market, visit.locale, visit.currency,
+        $4::text IS NULL OR EXISTS (SELECT FROM categories WHERE slug = $4::text) AS has_category,
+        (SELECT coalesce(jsonb_agg(jsonb_build_object('key', key::text, 'product', product,
+            'card', jsonb_build_object(
+                'slug', slug, 'title', title, 'image', image, 'image_alt', image_alt,
+                'brand', brand, 'category', category, 'available', available,
+                'price_varies', varies,
+                'price', jsonb_build_object('amount', amount, 'currency', items.currency),
+                'compare_at', CASE WHEN compare_at IS NOT NULL THEN
+                    jsonb_build_object('amount', compare_at, 'currency', items.currency) END))),
+            '[]') FROM items) AS hits,
+        (SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'code', split_part(token, ':', 1), 'value', substr(token, strpos(token, ':') + 1),
+            'label', coalesce(
+                worded(title, visit.locale), worded(title, visit.main), slug, label, ''),
+            'count', count) ORDER BY position, slug, token), '[]')
+        FROM counted LEFT JOIN categories ON token = 'category:' || slug
+        WHERE token NOT LIKE 'category:%'
+            OR path[cardinality(path) - 1] IS NOT DISTINCT FROM $4::text) AS counted,
+        (SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'code', code, 'unit', unit, 'choices', choices,
+            'title', coalesce(worded(title, visit.locale), worded(title, visit.main), code))), '[]')
+        FROM attributes WHERE facet) AS attributes
+    FROM (SELECT) AS always LEFT JOIN visit ON true"""
+
+
+async def find(db: Statements, asked: Asked, *, counted: int) -> Listed:
+    """Read a page of a list, and how often each value occurs among so many products of the list."""
+    order = ORDERS[asked.sort]
+    row = await db.one(
+        " ".join(
+            (
+                VISIT,
+                CHOSEN,
+                FOUND if asked.q else "",
+                FOUND_ONLY if asked.q else ALL,
+                IN_CATEGORY if asked.category else ANYWHERE,
+                ITEMS,
+                order.key,
+                CHOSEN_ONLY if asked.chosen else UNCHOSEN,
+                f"AND {order.after}" if asked.after else FIRST,
+                f"ORDER BY {order.by} LIMIT $9",
+                COUNTED_CHOSEN if asked.chosen else COUNTED,
+                ANSWER,
+            )
+        ),
+        asked.market,
+        asked.wishes,
+        asked.q,
+        asked.category,
+        asked.chosen,
+        asked.obligatory,
+        asked.after.key if asked.after else None,
+        asked.after.product if asked.after else None,
+        asked.limit + 1,
+        counted,
+    )
+    assert row, "one row always stands there"
+    return convert(row, Listed)

@@ -1,0 +1,108 @@
+"""Reading what is shown beside lists: a product, the tree of categories, suggestions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from banyan.kernel.database import Record, Statements, convert_all
+from banyan.modules.search.contract import CategoryShown, Suggestion
+from banyan.modules.search.store.documents import SELLABLE
+from banyan.modules.search.store.visits import VISIT
+from banyan.modules.search.store.words import FOUND
+
+VARIANTS = f"""
+    SELECT jsonb_agg(jsonb_build_object(
+        'sku', named.sku, 'options', variant -> 'options',
+        'price', CASE WHEN offers.amount IS NOT NULL THEN
+            jsonb_build_object('amount', offers.amount, 'currency', offers.currency) END,
+        'compare_at', CASE WHEN offers.compare_at IS NOT NULL THEN
+            jsonb_build_object('amount', offers.compare_at, 'currency', offers.currency) END,
+        'available', offers.amount IS NOT NULL AND {SELLABLE},
+        'left', CASE WHEN offers.amount IS NOT NULL AND NOT backorder
+            AND stock.available BETWEEN 1 AND $4 THEN stock.available END) ORDER BY place)
+    FROM jsonb_array_elements(told -> 'variants') WITH ORDINALITY AS variants (variant, place)
+    CROSS JOIN LATERAL (SELECT variant ->> 'sku' AS sku) AS named
+    LEFT JOIN offers ON offers.sku = named.sku AND offers.market = visit.market
+    LEFT JOIN stock ON stock.sku = named.sku"""
+
+ATTRIBUTES = """
+    SELECT jsonb_agg(jsonb_build_object('code', code, 'value', value, 'unit', unit,
+        'title', coalesce(worded(title, locale), worded(title, main), code)) ORDER BY code)
+    FROM jsonb_each(told -> 'attributes') JOIN attributes ON code = key"""
+
+CATEGORIES = """
+    SELECT jsonb_agg(jsonb_build_object('slug', slug,
+        'title', coalesce(worded(title, locale), worded(title, main), slug)) ORDER BY place)
+    FROM unnest((SELECT path FROM categories WHERE slug = told #>> '{categories,0}'))
+        WITH ORDINALITY AS steps (slug, place)
+    JOIN categories USING (slug)"""
+
+PAGE = f"""{VISIT}
+    SELECT product::text AS id, coalesce(visit.market, '') AS market,
+        coalesce(locale, $2[1], '') AS locale, coalesce(tax_inclusive, false) AS tax_inclusive,
+        told ->> 'slug' AS slug, told ->> 'brand' AS brand,
+        told -> 'options' AS options, told -> 'pictures' AS pictures, told -> 'tags' AS tags,
+        coalesce(worded(titles, locale), titles ->> '') AS title,
+        coalesce(worded((SELECT jsonb_object_agg(key, value -> 'description')
+            FROM jsonb_each(told -> 'translations')), locale), told ->> 'description')
+            AS description,
+        CASE WHEN amount IS NOT NULL THEN
+            jsonb_build_object('amount', amount, 'currency', listings.currency) END AS price,
+        coalesce(available, false) AS available,
+        coalesce(({VARIANTS}), '[]') AS variants,
+        coalesce(({ATTRIBUTES}), '[]') AS attributes,
+        coalesce(({CATEGORIES}), '[]') AS categories
+    FROM (SELECT) AS always LEFT JOIN visit ON true
+    LEFT JOIN (documents JOIN products ON id = product) ON documents.slug = $3
+    LEFT JOIN listings USING (product, market)
+    ORDER BY product DESC LIMIT 1"""
+
+
+async def product_page(
+    db: Statements, market: str | None, wishes: Sequence[str], slug: str, *, few: int
+) -> Record:
+    """Read all that a page shows; `id` is null when there is no such product."""
+    row = await db.one(PAGE, market, wishes, slug, few)
+    assert row, "one row always stands there"
+    return row
+
+
+async def categories(db: Statements, wishes: Sequence[str]) -> tuple[CategoryShown, ...]:
+    """Read the tree, each category with how many products it and those below it have."""
+    rows = await db.all(
+        f"{VISIT}, counted AS (SELECT token, count(*) FROM documents, unnest(facets) AS token "
+        "WHERE starts_with(token, 'category:') GROUP BY token) "
+        "SELECT slug, path[cardinality(path) - 1] AS parent, coalesce(count, 0) AS count, "
+        "coalesce(worded(title, locale), worded(title, main), slug) AS title "
+        "FROM categories LEFT JOIN counted ON token = 'category:' || slug "
+        "LEFT JOIN visit ON true ORDER BY cardinality(path), position, slug",
+        None,
+        wishes,
+    )
+    return convert_all(rows, CategoryShown)
+
+
+# A title that begins as it is typed comes first; of equals, the category that holds them all.
+SUGGESTIONS = f"""{VISIT}{FOUND}, shelves AS (
+        SELECT slug, coalesce(worded(title, locale), worded(title, main), slug) AS title
+        FROM categories, visit
+    ), suggested AS (
+        SELECT 'category' AS kind, slug, title, NULL::bigint AS rank FROM shelves
+        WHERE (SELECT count(DISTINCT word) FROM meant
+            WHERE ' ' || unaccent(spell(title)) || ' ' LIKE part)
+            = (SELECT nullif(count(*), 0) FROM read)
+        UNION ALL
+        SELECT 'product', slug, coalesce(worded(titles, locale), titles ->> ''), rank
+        FROM found JOIN documents USING (product), visit
+    )
+    SELECT kind, slug, title FROM suggested
+    ORDER BY starts_with(unaccent(spell(title)), unaccent(spell($3))) DESC,
+        rank DESC NULLS FIRST, title, slug
+    LIMIT $4"""
+
+
+async def suggestions(
+    db: Statements, q: str, wishes: Sequence[str], limit: int
+) -> tuple[Suggestion, ...]:
+    """Find what somebody may mean who types."""
+    return convert_all(await db.all(SUGGESTIONS, None, wishes, q, limit), Suggestion)
