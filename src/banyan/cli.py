@@ -239,11 +239,11 @@ def _with_shop(
         house = discover()
         async with AsyncExitStack() as stack:
             if shop.started:
-                await stack.enter_async_context(upkeep.with_companions(house, shop, _say))
+                await stack.enter_async_context(upkeep.with_companions(house, shop, _say_aside))
             app = _app(house, shop, f"cli-{os.getpid()}")
             return await work(await stack.enter_async_context(_opened(app, at_work=at_work)))
 
-    with _estate(data, file) as shop:
+    with _estate(data, file, say=_say_aside) as shop:
         return int(run(inside(shop)))
 
 
@@ -292,10 +292,10 @@ def _as_command(function: Callable[..., Awaitable[int]]) -> Callable[..., int]:
     return command
 
 
-def _estate(data: Path, file: Path | None) -> Estate:
+def _estate(data: Path, file: Path | None, say: Callable[[str], None] | None = None) -> Estate:
     told = _read(file)
     _check(discover(), told)
-    return Estate(data, told, _say)
+    return Estate(data, told, say or _say)
 
 
 def _read(file: Path | None) -> topology.Topology:
@@ -313,6 +313,11 @@ def _check(house: House, told: topology.Topology) -> None:
         raise Misconfigured(
             "this version runs a shop in one process; merge the [process.*] tables into one"
         )
+
+
+def _say_aside(line: str) -> None:
+    """Tell of progress where the answer of a command goes to standard output."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _say(line: str) -> None:

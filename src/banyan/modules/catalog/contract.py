@@ -57,7 +57,7 @@ class Option(Value, frozen=True, kw_only=True):
     """What a shopper picks, with the values in their order: Size: S, M, L."""
 
     name: Word
-    values: Annotated[tuple[Word, ...], Meta(min_length=1)]
+    values: Annotated[tuple[Word, ...], Meta(min_length=1, max_length=2000)]
 
 
 class Variant(Value, frozen=True, kw_only=True):
@@ -94,11 +94,11 @@ class ProductDetails(Value, frozen=True, kw_only=True):
     tax_class: Slug = "standard"
     categories: Annotated[tuple[Slug, ...], Meta(max_length=50)] = ()
     tags: Annotated[tuple[Word, ...], Meta(max_length=250)] = ()
-    attributes: dict[str, str | float | bool] = {}
+    attributes: dict[str, Annotated[str, Meta(max_length=2000)] | float | bool] = {}
     options: Annotated[tuple[Option, ...], Meta(max_length=10)] = ()
     variants: Annotated[tuple[Variant, ...], Meta(max_length=2000)] = ()
     pictures: Annotated[tuple[Picture, ...], Meta(max_length=250)] = ()
-    translations: dict[Language, ProductText] = {}
+    translations: Annotated[dict[Language, ProductText], Meta(max_length=100)] = {}
 
 
 class Product(ProductDetails, frozen=True, kw_only=True):

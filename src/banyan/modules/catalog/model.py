@@ -124,6 +124,8 @@ def _contradicting_variants(product: Product) -> Iterator[tuple[str, str]]:
     skus: dict[str, int] = {}
     picks: dict[tuple[str, ...], int] = {}
     for number, variant in enumerate(product.variants):
+        if variant.sku != variant.sku.strip():
+            yield pointer("variants", number, "sku"), "has blanks around it"
         yield from _contradicting_picks(product, number, variant)
         first = skus.setdefault(variant.sku, number)
         if first != number:

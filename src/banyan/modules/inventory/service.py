@@ -91,7 +91,9 @@ class InventoryService(Inventory):
     async def levels(
         self, *, skus: tuple[Sku, ...] = (), after: Sku | None = None, limit: int = 100
     ) -> tuple[Level, ...]:
-        return await store.levels(self.db, skus, after, limit)
+        if skus:
+            return await store.levels(self.db, skus)
+        return await store.levels_after(self.db, after, limit)
 
     async def move(self, *, movements: tuple[Movement, ...]) -> tuple[Movement, ...]:
         asked = model.without_repeats(movements)

@@ -220,15 +220,19 @@ async def availability(db: Statements, skus: Sequence[Sku]) -> tuple[Availabilit
     return convert_all(rows, Availability)
 
 
-async def levels(
-    db: Statements, skus: Sequence[Sku], after: Sku | None, limit: int
-) -> tuple[Level, ...]:
+async def levels(db: Statements, skus: Sequence[Sku]) -> tuple[Level, ...]:
+    """Read what is there of some SKUs."""
+    rows = await db.all(
+        f"SELECT {LEVEL} FROM levels WHERE sku = ANY($1) ORDER BY sku, warehouse", skus
+    )
+    return convert_all(rows, Level)
+
+
+async def levels_after(db: Statements, after: Sku | None, limit: int) -> tuple[Level, ...]:
     """List what is there; a page ends with a whole SKU."""
     rows = await db.all(
-        f"SELECT {LEVEL} FROM levels WHERE sku IN ("
-        "SELECT DISTINCT sku FROM levels WHERE ($1::text[] = '{}' OR sku = ANY($1)) "
-        "AND ($2::text IS NULL OR sku > $2) ORDER BY sku LIMIT $3) ORDER BY sku, warehouse",
-        skus,
+        f"SELECT {LEVEL} FROM levels WHERE sku IN (SELECT DISTINCT sku FROM levels "
+        "WHERE sku > coalesce($1, '') ORDER BY sku LIMIT $2) ORDER BY sku, warehouse",
         after,
         limit,
     )

@@ -126,9 +126,14 @@ class PricingService(Pricing):
         after_list: str | None = None,
         limit: int = 100,
     ) -> tuple[Price, ...]:
-        found = await store.prices(
-            self.db, price_list, skus, after=after, after_list=after_list, limit=limit
-        )
+        if skus:
+            found = await store.prices_of(
+                self.db, price_list, skus, after=after, after_list=after_list, limit=limit
+            )
+        else:
+            found = await store.prices(
+                self.db, price_list, after=after, after_list=after_list, limit=limit
+            )
         if price_list and not found:
             await self.price_list(code=price_list)
         return found

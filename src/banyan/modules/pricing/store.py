@@ -236,7 +236,7 @@ async def remove_prices(tx: Transaction, price_list: str, skus: Sequence[Sku]) -
     )
 
 
-async def prices(
+async def prices_of(
     db: Statements,
     price_list: str | None,
     skus: Sequence[Sku],
@@ -245,14 +245,35 @@ async def prices(
     after_list: str | None,
     limit: int,
 ) -> tuple[Price, ...]:
-    """List prices by SKU and list; `~` comes after the code of any list."""
+    """List the prices of some SKUs by SKU and list; `~` comes after the code of any list."""
     rows = await db.all(
-        "SELECT price_list, sku, amount, compare_at FROM prices "
-        "WHERE ($1::text IS NULL OR price_list = $1) AND ($2::text[] = '{}' OR sku = ANY($2)) "
-        "AND ($3::text IS NULL OR (sku, price_list) > ($3, coalesce($4, '~'))) "
+        "SELECT price_list, sku, amount, compare_at FROM prices WHERE sku = ANY($2) "
+        "AND ($1::text IS NULL OR price_list = $1) "
+        "AND (sku, price_list) > (coalesce($3, ''), coalesce($4, '~')) "
         "ORDER BY sku, price_list LIMIT $5",
         price_list,
         skus,
+        after,
+        after_list,
+        limit,
+    )
+    return convert_all(rows, Price)
+
+
+async def prices(
+    db: Statements,
+    price_list: str | None,
+    *,
+    after: Sku | None,
+    after_list: str | None,
+    limit: int,
+) -> tuple[Price, ...]:
+    """List all prices by SKU and list."""
+    rows = await db.all(
+        "SELECT price_list, sku, amount, compare_at FROM prices "
+        "WHERE (sku, price_list) > (coalesce($2, ''), coalesce($3, '~')) "
+        "AND ($1::text IS NULL OR price_list = $1) ORDER BY sku, price_list LIMIT $4",
+        price_list,
         after,
         after_list,
         limit,
