@@ -12,6 +12,8 @@ run: ## Start the shop: ARGS="--port 8001 --empty"; Ctrl-C stops all of it
 	@requirements/install run
 	@exec $(BIN)/banyan up $(ARGS)
 
+PYTEST_ARGS ?= --numprocesses auto --dist loadgroup
+
 test: ## Run every test: PYTEST_ARGS="tests/kernel -k saga"
 	@requirements/install dev
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -16,6 +16,8 @@ import httpx
 import psutil
 import pytest
 
+pytestmark = pytest.mark.xdist_group("up")
+
 BUYERS, UNITS = 200, 50
 PATIENCE_SECONDS = 120
 SHOPIFY = Path(__file__).parents[3] / "shared" / "data" / "shopify"

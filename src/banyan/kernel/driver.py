@@ -28,6 +28,8 @@ KEPT_DAYS = 30
 PATIENCE_SECONDS = 1.0
 """A shorter wait is waited for on the spot: whoever asked is still there."""
 LOOK_SECONDS = 0.05
+RESERVE_SECONDS = 0.5
+"""What is left of a caller's time when we stop waiting, so that it gets an answer in time."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,9 @@ class Running(Generic[R]):
 
         Raises the problem that made the saga turn back. It goes on, whether we listen or not.
         """
-        while current().left() > 2 * LOOK_SECONDS:
+        while (patience := current().left() - RESERVE_SECONDS) > 0:
             if task := self._sagas.tasks.get(self._id):
-                await asyncio.wait({task}, timeout=current().left() - LOOK_SECONDS)
+                await asyncio.wait({task}, timeout=patience)
             row = await self._sagas.look(self._id)
             if row is None or row.owner is None or row.error is not None or row.ended:
                 break

@@ -29,6 +29,7 @@ from banyan.kernel.guards import Needs, obligatory_key, obligatory_match
 from banyan.kernel.idempotency import KeyReused
 from banyan.kernel.language import LOCALE, MARKET
 from banyan.kernel.link import Unavailable
+from banyan.kernel.paging import BadCursor
 from banyan.kernel.refusal import (
     MEDIA_TYPE,
     BadRequest,
@@ -215,6 +216,8 @@ def _demanded(handler: HTTPRouteHandler) -> Iterator[type[Problem]]:
         yield from (KeyReused, BodyTooLarge)
     if "data" in names:
         yield from (BodyTooLarge, UnsupportedMediaType)
+    if "cursor" in names:
+        yield BadCursor
     if any(_is_in_path(one) for one in names.values()):
         yield NotFound
 

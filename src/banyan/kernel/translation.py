@@ -39,7 +39,7 @@ _MISSING = re.compile(r"Missing required \w+ parameter '(.+?)' for path")
 
 def refused(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Answer an error with its problem document."""
-    problem = problem_of(_translated(error))
+    problem = problem_of(_translated(request, error))
     status, headers, body = written(problem, path=request.scope["path"])
     return Response(
         body,
@@ -84,10 +84,10 @@ def _refuse_unacceptable(accept: str, media_type: Any) -> None:
         raise NotAcceptable(offered=offered)
 
 
-def _translated(error: Exception) -> Exception:
+def _translated(request: AnyRequest, error: Exception) -> Exception:
     match error:
         case ValidationException():
-            problem: Exception = BadRequest(errors=tuple(_flaws(error)))
+            problem: Exception = BadRequest(errors=tuple(_flaws(request, error)))
         case NotFoundException():
             problem = NotFound()
         case MethodNotAllowedException():
@@ -109,7 +109,7 @@ def _allowed(methods: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted({*methods, "HEAD"} if "GET" in methods else methods))
 
 
-def _flaws(error: ValidationException) -> Iterator[Flaw]:
+def _flaws(request: AnyRequest, error: ValidationException) -> Iterator[Flaw]:
     if missing := _MISSING.match(error.detail):
         yield Flaw(parameter=missing[1], detail="It is required")
     for told in cast("list[dict[str, str]]", error.extra or []):
@@ -117,4 +117,12 @@ def _flaws(error: ValidationException) -> Iterator[Flaw]:
             # A body that is there was read by `strict`.
             yield Flaw(pointer="", detail="A JSON body is required")
         else:
-            yield Flaw(parameter=told.get("key", ""), detail=told["message"])
+            key = told.get("key", "")
+            yield Flaw(parameter=_spelled(request, key), detail=told["message"])
+
+
+def _spelled(request: AnyRequest, key: str) -> str:
+    """Name a parameter as clients do: a handler may call it otherwise."""
+    field = request.route_handler.parsed_fn_signature.parameters.get(key)
+    told = field.kwarg_definition if field else None
+    return (told.name if isinstance(told, ParameterKwarg) else None) or key

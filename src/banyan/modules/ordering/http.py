@@ -104,7 +104,7 @@ class Carts(Controller):
     ids: Ids
 
     @post()
-    async def create(self, visit: Visiting, data: JSONBody[NewCart | None]) -> Answer[Cart]:
+    async def create(self, visit: Visiting, data: JSONBody[NewCart | None] = None) -> Answer[Cart]:
         """Open a cart."""
         market = (data and data.market) or (visit.market and MarketCode(visit.market))
         cart = await self.ordering.create_cart(
@@ -226,7 +226,7 @@ class OrdersAdmin(Controller):
         status_code=200,
     )
     async def cancel(
-        self, order: FromPath[OrderId], data: JSONBody[Cancellation | None]
+        self, order: FromPath[OrderId], data: JSONBody[Cancellation | None] = None
     ) -> Answer[Order]:
         """Cancel an order: its money and its stock are given back."""
         reason = data.reason if data else ""
