@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from banyan.kernel.testing import Server
+from tests.journeys.counter import Counter, opened_to_the_public
 from tests.plugins.sandbox_merchant import Shop
 from tests.plugins.sandbox_process import SandboxProcess
 
@@ -22,3 +24,12 @@ def door() -> Iterator[Shop]:
 def bank(door: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
     with SandboxProcess(tmp_path_factory.mktemp("bank"), webhook=door.url) as bank:
         yield bank
+
+
+@pytest.fixture(scope="module")
+def counter(
+    server: Server, bank: SandboxProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Counter]:
+    """Stand in front of a shop that the tests of a module share; each brings its own cart."""
+    with opened_to_the_public(server, bank, tmp_path_factory.mktemp("shop")) as counter:
+        yield counter

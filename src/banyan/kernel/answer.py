@@ -75,13 +75,17 @@ class _Plain:
         await send({"type": "http.response.body", "body": self._body})
 
 
-def tagged(value: T, version: int | str, *, public_seconds: int = 0) -> Answer[T]:
+def tagged(
+    value: T, version: int | str, *, public_seconds: int = 0, locale: str | None = None
+) -> Answer[T]:
     """Answer with an ETag, by which a reader can keep the value and a writer can change it.
 
-    With `public_seconds`, anybody between us and the reader may keep it for so long.
+    With `public_seconds`, anybody between us and the reader may keep it for so long. `locale` is
+    the language of its words, if it has any.
     """
     cache = f"public, max-age={public_seconds}" if public_seconds else "private, no-cache"
-    return Answer(value, headers={"etag": etag(version), "cache-control": cache})
+    headers = {"etag": etag(version), "cache-control": cache}
+    return Answer(value, headers=headers | ({"content-language": locale} if locale else {}))
 
 
 def _is_kept(request: Request[Any, Any, Any], tag: str) -> bool:

@@ -142,7 +142,8 @@ class _Answer:
             more.append((b"idempotent-replayed", b"true"))
         visit: Visit | None = self.scope.get(VISIT)
         if visit and self.status < 400:  # noqa: PLR2004 - a refusal is in English everywhere
-            more.append((b"content-language", visit.locale.encode()))
+            if b"content-language" not in names:
+                more.append((b"content-language", visit.locale.encode()))
             more.append((b"vary", b"Accept-Language, Banyan-Market"))
         return more
 

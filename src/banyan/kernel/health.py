@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from banyan.kernel.app import App, Room
 from banyan.kernel.contract import Problem, Value
-from banyan.kernel.link import calling
+from banyan.kernel.link import Fault, calling
 
 OVERDUE_SECONDS = 120
 LOOK_SECONDS = 300.0
@@ -53,7 +53,7 @@ async def _looked(look: Look, service: object) -> tuple[str, ...]:
     try:
         with calling(seconds=LOOK_SECONDS):
             return tuple(await look(service))
-    except Problem as no:
+    except (Problem, Fault) as no:
         return (f"cannot be checked: {no}",)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from msgspec import Meta
@@ -38,6 +38,8 @@ from banyan.modules.ordering.contract import (
     ShippingChoice,
 )
 from banyan.vocabulary import Address, CartId, Email, Locale, MarketCode, OrderId, Quantity, SkuText
+
+Shown = TypeVar("Shown", Cart, Order)
 
 
 class NewCart(Value, frozen=True, kw_only=True):
@@ -110,13 +112,13 @@ class Carts(Controller):
         cart = await self.ordering.create_cart(
             cart=CartId(self.ids.new()), market=market or None, locale=Locale(visit.locale)
         )
-        return tagged(cart, cart.version)
+        return _shown(cart)
 
     @get("/{cart:str}")
     async def show(self, cart: FromPath[CartId]) -> Answer[Cart]:
         """Show a cart."""
         found = await self.ordering.cart(cart=cart)
-        return tagged(found, found.version)
+        return _shown(found)
 
     @patch("/{cart:str}")
     async def change(
@@ -132,7 +134,7 @@ class Carts(Controller):
             coupons=data.coupons,
             expected=expected,
         )
-        return tagged(changed, changed.version)
+        return _shown(changed)
 
     @post("/{cart:str}/lines")
     async def add_line(
@@ -142,7 +144,7 @@ class Carts(Controller):
         changed = await self.ordering.add_line(
             cart=cart, sku=data.sku, quantity=data.quantity, expected=expected
         )
-        return tagged(changed, changed.version)
+        return _shown(changed)
 
     @patch("/{cart:str}/lines/{line:str}")
     async def change_line(
@@ -156,7 +158,7 @@ class Carts(Controller):
         changed = await self.ordering.set_quantity(
             cart=cart, line=line, quantity=data.quantity, expected=expected
         )
-        return tagged(changed, changed.version)
+        return _shown(changed)
 
     @delete("/{cart:str}/lines/{line:str}", status_code=200)
     async def remove_line(
@@ -164,7 +166,7 @@ class Carts(Controller):
     ) -> Answer[Cart]:
         """Take a line out of a cart."""
         changed = await self.ordering.remove_line(cart=cart, line=line, expected=expected)
-        return tagged(changed, changed.version)
+        return _shown(changed)
 
     @get("/{cart:str}/shipping-methods")
     async def shipping_methods(self, cart: FromPath[CartId]) -> ShippingChoices:
@@ -175,7 +177,7 @@ class Carts(Controller):
     async def check_out(self, cart: FromPath[CartId], data: JSONBody[Checkout]) -> Answer[Ordered]:
         """Order what is in a cart."""
         order = await self.ordering.check_out(cart=cart, payment=data.payment)
-        return tagged(Ordered(order=order), order.version)
+        return tagged(Ordered(order=order), order.version, locale=order.locale)
 
 
 class Orders(Controller):
@@ -189,7 +191,7 @@ class Orders(Controller):
     async def show(self, order: FromPath[OrderId]) -> Answer[Order]:
         """Show an order."""
         found = await self.ordering.order(order=order)
-        return tagged(found, found.version)
+        return _shown(found)
 
 
 class OrdersAdmin(Controller):
@@ -218,7 +220,7 @@ class OrdersAdmin(Controller):
     async def show(self, order: FromPath[OrderId]) -> Answer[Order]:
         """Show an order."""
         found = await self.ordering.order(order=order)
-        return tagged(found, found.version)
+        return _shown(found)
 
     @post(
         "/{order:str}/cancellation",
@@ -231,7 +233,11 @@ class OrdersAdmin(Controller):
         """Cancel an order: its money and its stock are given back."""
         reason = data.reason if data else ""
         canceled = await self.ordering.cancel(order=order, reason=reason)
-        return tagged(canceled, canceled.version)
+        return _shown(canceled)
+
+
+def _shown(thing: Shown) -> Answer[Shown]:
+    return tagged(thing, thing.version, locale=thing.locale)
 
 
 routes = [Carts, Orders, OrdersAdmin]

@@ -84,7 +84,7 @@ class Products(Controller):
             limit=limit,
             cursor=cursor or None,
         )
-        return _public(found)
+        return _public(found, found.locale)
 
     @get("/{slug:str}")
     async def show_product(self, visit: Visiting, slug: FromPath[Slug]) -> Answer[ProductPage]:
@@ -92,7 +92,7 @@ class Products(Controller):
         page = await self.search.product_page(
             slug=slug, market=_market(visit.market), locale=Locale(visit.locale)
         )
-        return _public(page)
+        return _public(page, page.locale)
 
 
 class Browsing(Controller):
@@ -148,10 +148,11 @@ def _market(code: str | None) -> MarketCode | None:
     return MarketCode(code) if code else None
 
 
-def _public(value: T) -> Answer[T]:
+def _public(value: T, locale: str = "") -> Answer[T]:
     """Let anybody keep an answer for a while, and ask by its ETag whether it is still the same."""
     version = hashlib.blake2s(msgspec.json.encode(value), digest_size=12).hexdigest()
-    return Answer(value, headers={"etag": etag(version), "cache-control": KEPT})
+    headers = {"etag": etag(version), "cache-control": KEPT}
+    return Answer(value, headers=headers | ({"content-language": locale} if locale else {}))
 
 
 routes = [Products, Browsing, Rebuilds]
