@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import multiprocessing
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 
-from banyan.kernel.app import App
+from banyan.kernel import telemetry
 from banyan.kernel.http import build
 from banyan.kernel.security import Caller, TokenGate, fingerprint
-from banyan.kernel.serve import serve
+from banyan.kernel.serve import ServeSettings, serve
+from banyan.kernel.telemetry import TelemetrySettings
 from banyan.kernel.testing import Server
 from tests.journeys.house import furnish, house, opened
 from tests.plugins.sandbox_process import SandboxProcess
 
+T = TypeVar("T")
+
 ADMIN, READER = "bny_admin-of-the-tests", "bny_reader-of-the-tests"
 FORK = multiprocessing.get_context("fork")
 OPENING_SECONDS = 30
+PATIENCE_SECONDS = 10
+PAUSE_SECONDS = 0.05
 
 
 class Porter(TokenGate):
@@ -36,48 +45,82 @@ class Porter(TokenGate):
 
 @dataclass(frozen=True)
 class Counter:
-    """Where the shop is reached."""
+    """Where a shop is reached, and, behind it, its database and its log."""
 
     url: str
     dsn: str
+    log: Path
 
-    def client(self, token: str | None = None) -> httpx.Client:
-        """Step up as an anonymous shopper, or as the holder of a token."""
-        headers = {"authorization": f"Bearer {token}"} if token else {}
+    @cached_property
+    def shopper(self) -> httpx.Client:
+        """Step up as somebody of whom nothing is known."""
+        return httpx.Client(base_url=self.url, timeout=15, trust_env=False)
+
+    @cached_property
+    def admin(self) -> httpx.Client:
+        """Step up as somebody who may do everything."""
+        return self.holder_of(ADMIN)
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """Read the API document of the whole shop."""
+        document: dict[str, Any] = self.shopper.get("/openapi.json").raise_for_status().json()
+        return document
+
+    def faults(self) -> list[str]:
+        """Read what the log calls a fault, or what some module's background could not do."""
+        told = (json.loads(line) for line in self.log.read_text().splitlines())
+        return [str(one) for one in told if one["level"] in ("warning", "error")]
+
+    def holder_of(self, token: str) -> httpx.Client:
+        """Step up with a token."""
+        headers = {"authorization": f"Bearer {token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=15, trust_env=False)
 
 
 @contextmanager
-def counter(server: Server, bank: SandboxProcess, folder: Path) -> Iterator[Counter]:
-    """Open the whole shop to the public, with a lamp and a shade to sell."""
+def opened_to_the_public(server: Server, bank: SandboxProcess, folder: Path) -> Iterator[Counter]:
+    """Open the whole shop, with a lamp and a shade to sell."""
     fresh = server.fresh(house().modules)
     with asyncio.Runner() as runner, socket.create_server(("127.0.0.1", 0)) as listening:
         database = runner.run(fresh.__aenter__())
         ready = FORK.Event()
 
+        log = folder / "log"
+
         async def attend() -> None:
+            telemetry.configure("counter", "one", TelemetrySettings(), stream=log.open("a"))
             async with opened(server, database, bank, folder) as app:
                 await furnish(app)
             async with opened(server, database, bank, folder, at_work=True) as app:
-                await serve(faced(app), listening, ready=ready.set)
+                face = build(
+                    app.routes(),
+                    dependencies=app.dependencies(),
+                    gate=Porter(fingerprint(ADMIN)),
+                    ready=app.ready,
+                    locales=ServeSettings().locales,
+                )
+                await serve(face, listening, ready=ready.set)
 
         process = FORK.Process(target=lambda: asyncio.run(attend()))
         process.start()
         try:
             assert ready.wait(OPENING_SECONDS), "the shop does not open"
             port = listening.getsockname()[1]
-            yield Counter(f"http://127.0.0.1:{port}", server.address(database))
+            counter = Counter(f"http://127.0.0.1:{port}", server.address(database), log)
+            yield counter
+            counter.shopper.close()
+            counter.admin.close()
         finally:
             process.terminate()
             process.join(OPENING_SECONDS)
             runner.run(fresh.__aexit__(None, None, None))
 
 
-def faced(app: App) -> object:
-    """Give a shop its HTTP face."""
-    return build(
-        app.routes(),
-        dependencies=app.dependencies(),
-        gate=Porter(fingerprint(ADMIN)),
-        ready=app.ready,
-    )
+def eventually(look: Callable[[], T | None]) -> T:
+    """Look again until there is something to see: what events cause is there a moment later."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while (seen := look()) is None:
+        assert time.monotonic() < until, "it does not come about"
+        time.sleep(PAUSE_SECONDS)
+    return seen
