@@ -94,7 +94,7 @@ async def test_s16_what_is_compensated_is_wholly_free_again(shop: Bench) -> None
 
 async def test_s19_a_backorder_is_honored_when_stock_is_held(shop: Bench) -> None:
     inventory = await stocked(shop, 1)
-    await inventory.allow_backorder(sku=LAMP, warehouse="near", allowed=True)
+    await inventory.set_level(sku=LAMP, warehouse="near", backorder=True)
 
     held, refused = await all_at_once(inventory, buyers=4, quantity=1)
 

@@ -37,7 +37,7 @@ async def carts(shop: Shop, count: int, quantity: int = 1) -> list[CartId]:
 
 async def test_s2_s19_each_line_of_each_order_is_kept_or_owed(shop: Shop) -> None:
     await stocked(shop, 2)
-    await shop.inventory.allow_backorder(sku=LAMP, warehouse="berlin", allowed=True)
+    await shop.inventory.set_level(sku=LAMP, warehouse="berlin", backorder=True)
     buyers = await carts(shop, 6)
     for cart in buyers:
         await shop.ordering.add_line(cart=cart, sku=SHADE, quantity=2)

@@ -153,7 +153,11 @@ async def lamp_with_units(shop: Running) -> tuple[str, str]:
         levels = (await client.get("/api/admin/stock", params={"sku": sku})).json()["items"]
         for number, level in enumerate(levels):
             counted: dict[str, Any] = {"on_hand": 0 if number else UNITS, "backorder": False}
-            put = await client.put(f"/api/admin/stock/{sku}/{level['warehouse']}", json=counted)
+            put = await client.put(
+                f"/api/admin/stock/{sku}/{level['warehouse']}",
+                json=counted,
+                headers={"if-match": f'"{level["version"]}"'},
+            )
             put.raise_for_status()
     return sku, levels[0]["warehouse"]
 

@@ -45,7 +45,7 @@ POWER_CUTS = [
     ("save_method", 1),
     ("save_warehouse", 2),
     ("move", 2),
-    ("allow_backorder", 3),
+    ("set_level", 3),
     ("save_category", 5),
     ("save", 1),
 ]

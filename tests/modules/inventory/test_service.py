@@ -9,6 +9,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from banyan.kernel.link import Link
 from banyan.kernel.testing import Bench, Server, bench
@@ -19,6 +20,8 @@ from banyan.modules.inventory.contract import (
     OutOfStock,
     ReservationExpired,
     ReservationOver,
+    StaleLevel,
+    StaleWarehouse,
     StockChanged,
     StockTooLow,
     UnknownWarehouse,
@@ -183,6 +186,41 @@ async def test_each_event_is_newer_than_the_one_before(shop: Bench) -> None:
 
     assert [one.available for one in told] == [4, 0, 4]
     assert [one.version for one in told] == sorted({one.version for one in told})
+
+
+async def test_a_count_of_stock_that_has_changed_meanwhile_is_refused(shop: Bench) -> None:
+    inventory = await stock(shop, near=3)
+    seen = await inventory.level(sku=LAMP, warehouse="near")
+    await inventory.reserve(reservation=FIRST, lines=lamps(1))
+
+    with pytest.raises(StaleLevel):
+        await inventory.set_level(
+            sku=LAMP, warehouse="near", on_hand=9, backorder=True, expected=seen.version
+        )
+
+    assert await available(inventory) == 2
+
+
+async def test_a_level_is_counted_and_opened_to_backorders_at_once(shop: Bench) -> None:
+    inventory = await stock(shop, near=3)
+
+    level = await inventory.set_level(sku=LAMP, warehouse="near", on_hand=5, backorder=True)
+    again = await inventory.set_level(sku=LAMP, warehouse="near", on_hand=5, backorder=True)
+
+    assert (level.on_hand, level.backorder) == (5, True)
+    assert again == level == await inventory.level(sku=LAMP, warehouse="near")
+    assert (await inventory.movements(sku=LAMP))[0].quantity == 2
+
+
+async def test_a_warehouse_that_has_changed_meanwhile_is_not_overwritten(shop: Bench) -> None:
+    inventory = shop.ask(Inventory)
+    near = await inventory.warehouse(code="near")
+    await inventory.save_warehouse(warehouse=replace(near, title="Nearer"), expected=near.version)
+
+    with pytest.raises(StaleWarehouse):
+        await inventory.save_warehouse(warehouse=near, expected=near.version)
+    with pytest.raises(UnknownWarehouse):
+        await inventory.warehouse(code="moon")
 
 
 async def test_the_database_refuses_what_the_rules_would_refuse(shop: Bench) -> None:

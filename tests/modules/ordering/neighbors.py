@@ -81,13 +81,25 @@ class FakeInventory(Inventory):
     ) -> tuple[Level, ...]:
         raise NotImplementedError
 
+    async def level(self, *, sku: Sku, warehouse: str) -> Level:
+        raise NotImplementedError
+
     async def move(self, *, movements: tuple[Movement, ...]) -> tuple[Movement, ...]:
         raise NotImplementedError
 
     async def count(self, *, levels: tuple[Held, ...], note: str = "") -> tuple[Movement, ...]:
         raise NotImplementedError
 
-    async def allow_backorder(self, *, sku: Sku, warehouse: str, allowed: bool) -> Level:
+    async def set_level(
+        self,
+        *,
+        sku: Sku,
+        warehouse: str,
+        on_hand: int | None = None,
+        backorder: bool | None = None,
+        note: str = "",
+        expected: int | None = None,
+    ) -> Level:
         raise NotImplementedError
 
     async def movements(
@@ -95,7 +107,12 @@ class FakeInventory(Inventory):
     ) -> tuple[Movement, ...]:
         raise NotImplementedError
 
-    async def save_warehouse(self, *, warehouse: Warehouse) -> Warehouse:
+    async def save_warehouse(
+        self, *, warehouse: Warehouse, expected: int | None = None
+    ) -> Warehouse:
+        raise NotImplementedError
+
+    async def warehouse(self, *, code: str) -> Warehouse:
         raise NotImplementedError
 
     async def warehouses(self) -> tuple[Warehouse, ...]:

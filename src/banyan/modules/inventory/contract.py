@@ -25,6 +25,7 @@ class Warehouse(Value, frozen=True, kw_only=True):
     country: Annotated[str, Meta(pattern="^[A-Z]{2}$")]
     position: int = 0
     active: bool = True
+    version: int = 0
 
 
 class Level(Value, frozen=True, kw_only=True):
@@ -91,6 +92,25 @@ class UnknownWarehouse(Problem, status=404):
     """There is no such warehouse."""
 
     warehouse: str
+
+
+class UnknownLevel(Problem, status=404):
+    """This SKU has never been in this warehouse."""
+
+    sku: Sku
+    warehouse: str
+
+
+class StaleWarehouse(Problem, status=412):
+    """Somebody has changed the warehouse meanwhile; read it again and repeat the change."""
+
+    version: int
+
+
+class StaleLevel(Problem, status=412):
+    """The stock has changed meanwhile; read it again and repeat the change."""
+
+    version: int
 
 
 class ReservationOver(Problem, status=409):
@@ -186,6 +206,12 @@ class Inventory(Protocol):
         """List what is there by SKU and warehouse."""
         ...
 
+    @query
+    @raises(UnknownLevel)
+    async def level(self, *, sku: Sku, warehouse: str) -> Level:
+        """Return what is there of a SKU in one warehouse."""
+        ...
+
     @command
     @raises(UnknownWarehouse, NothingMoved, StockTooLow)
     async def move(self, *, movements: tuple[Movement, ...]) -> tuple[Movement, ...]:
@@ -199,9 +225,18 @@ class Inventory(Protocol):
         ...
 
     @command
-    @raises(UnknownWarehouse, StockTooLow)
-    async def allow_backorder(self, *, sku: Sku, warehouse: str, allowed: bool) -> Level:
-        """Say whether a SKU may be sold beyond what is there."""
+    @raises(UnknownWarehouse, StockTooLow, StaleLevel)
+    async def set_level(
+        self,
+        *,
+        sku: Sku,
+        warehouse: str,
+        on_hand: int | None = None,
+        backorder: bool | None = None,
+        note: str = "",
+        expected: int | None = None,
+    ) -> Level:
+        """Say what a count has found, and whether a SKU may be sold beyond what is there."""
         ...
 
     @query
@@ -212,8 +247,17 @@ class Inventory(Protocol):
         ...
 
     @command
-    async def save_warehouse(self, *, warehouse: Warehouse) -> Warehouse:
-        """Create or change a warehouse."""
+    @raises(StaleWarehouse)
+    async def save_warehouse(
+        self, *, warehouse: Warehouse, expected: int | None = None
+    ) -> Warehouse:
+        """Create or change a warehouse; `expected` is the version seen, 0 for one that is new."""
+        ...
+
+    @query
+    @raises(UnknownWarehouse)
+    async def warehouse(self, *, code: str) -> Warehouse:
+        """Return one warehouse."""
         ...
 
     @query

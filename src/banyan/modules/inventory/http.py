@@ -9,21 +9,24 @@ from msgspec import Meta
 
 from banyan.kernel.contract import Value
 from banyan.kernel.http import (
+    Answer,
     Controller,
     Cursor,
     FromPath,
     FromQuery,
+    IfMatch,
     JSONBody,
     Limit,
     get,
     needs,
+    obligatory_match,
     post,
     put,
+    tagged,
 )
 from banyan.kernel.ids import Ids
 from banyan.kernel.paging import Page, after, page
 from banyan.modules.inventory.contract import (
-    Held,
     Inventory,
     Level,
     Movement,
@@ -44,6 +47,12 @@ class WarehouseDetails(Value, frozen=True, kw_only=True):
     country: Annotated[str, Meta(pattern="^[A-Z]{2}$")]
     position: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     active: bool = True
+
+
+class NewWarehouse(WarehouseDetails, frozen=True, kw_only=True):
+    """A warehouse that is opened."""
+
+    code: WarehouseCode
 
 
 class NewMovement(Value, frozen=True, kw_only=True):
@@ -77,20 +86,29 @@ class Warehouses(Controller):
         """List all warehouses by position."""
         return Page(items=await self.inventory.warehouses())
 
-    @put("/{code:str}", guards=[needs("inventory:write")])
-    async def save(
-        self, code: FromPath[WarehouseCode], data: JSONBody[WarehouseDetails]
-    ) -> Warehouse:
-        """Create or change a warehouse; one that is not active sells nothing."""
-        return await self.inventory.save_warehouse(
-            warehouse=Warehouse(
-                code=code,
-                title=data.title,
-                country=data.country,
-                position=data.position,
-                active=data.active,
-            )
+    @post(guards=[needs("inventory:write")])
+    async def create(self, data: JSONBody[NewWarehouse]) -> Answer[Warehouse]:
+        """Open a warehouse."""
+        made = await self.inventory.save_warehouse(
+            warehouse=_warehouse(data.code, data), expected=0
         )
+        return tagged(made, made.version)
+
+    @get("/{code:str}")
+    async def show(self, code: FromPath[WarehouseCode]) -> Answer[Warehouse]:
+        """Show a warehouse."""
+        found = await self.inventory.warehouse(code=code)
+        return tagged(found, found.version)
+
+    @put("/{code:str}", guards=[needs("inventory:write"), obligatory_match])
+    async def change(
+        self, code: FromPath[WarehouseCode], expected: IfMatch, data: JSONBody[WarehouseDetails]
+    ) -> Answer[Warehouse]:
+        """Change a warehouse; one that is not active sells nothing."""
+        changed = await self.inventory.save_warehouse(
+            warehouse=_warehouse(code, data), expected=expected
+        )
+        return tagged(changed, changed.version)
 
 
 class Stock(Controller):
@@ -115,22 +133,32 @@ class Stock(Controller):
         items = tuple(level for level in levels if level.sku in last.items)
         return Page(items=items, next=last.next)
 
-    @put("/{sku:str}/{warehouse:str}", guards=[needs("inventory:write")])
+    @get("/{sku:str}/{warehouse:str}")
+    async def show(
+        self, sku: FromPath[SkuText], warehouse: FromPath[WarehouseCode]
+    ) -> Answer[Level]:
+        """Show what is there of a SKU in a warehouse."""
+        level = await self.inventory.level(sku=sku, warehouse=warehouse)
+        return tagged(level, level.version)
+
+    @put("/{sku:str}/{warehouse:str}", guards=[needs("inventory:write"), obligatory_match])
     async def count(
         self,
         sku: FromPath[SkuText],
         warehouse: FromPath[WarehouseCode],
+        expected: IfMatch,
         data: JSONBody[Counted],
-    ) -> Page[Level]:
+    ) -> Answer[Level]:
         """Say what a count has found on hand, and whether a SKU may be sold beyond that."""
-        if data.backorder:
-            await self.inventory.allow_backorder(sku=sku, warehouse=warehouse, allowed=True)
-        if data.on_hand is not None:
-            found = Held(sku=sku, warehouse=warehouse, quantity=data.on_hand)
-            await self.inventory.count(levels=(found,), note=data.note)
-        if data.backorder is False:
-            await self.inventory.allow_backorder(sku=sku, warehouse=warehouse, allowed=False)
-        return Page(items=await self.inventory.levels(skus=(sku,)))
+        level = await self.inventory.set_level(
+            sku=sku,
+            warehouse=warehouse,
+            on_hand=data.on_hand,
+            backorder=data.backorder,
+            note=data.note,
+            expected=expected,
+        )
+        return tagged(level, level.version)
 
     @get("/movements")
     async def movements(
@@ -172,6 +200,16 @@ class Reservations(Controller):
     async def ship(self, reservation: FromPath[UUID]) -> Reservation:
         """Say that the goods of an order have left."""
         return await self.inventory.ship(reservation=reservation)
+
+
+def _warehouse(code: str, details: WarehouseDetails) -> Warehouse:
+    return Warehouse(
+        code=code,
+        title=details.title,
+        country=details.country,
+        position=details.position,
+        active=details.active,
+    )
 
 
 routes = [Warehouses, Stock, Reservations]

@@ -11,6 +11,8 @@ from banyan.modules.inventory.contract import (
     Movement,
     NothingMoved,
     OutOfStock,
+    StaleLevel,
+    StaleWarehouse,
     StockTooLow,
 )
 from banyan.vocabulary import Line, Sku
@@ -61,6 +63,14 @@ def refuse_promised(level: Level) -> None:
     """Refuse to end backorders where more is promised than is there."""
     if level.reserved > level.on_hand:
         raise StockTooLow(sku=level.sku, warehouse=level.warehouse)
+
+
+def refuse_stale(
+    version: int, expected: int | None, stale: type[StaleLevel | StaleWarehouse]
+) -> None:
+    """Refuse a change of something that has changed since it was read."""
+    if expected is not None and expected != version:
+        raise stale(version=version)
 
 
 def differences(levels: Iterable[Level], counted: Iterable[Held]) -> tuple[tuple[Held, int], ...]:

@@ -22,7 +22,10 @@ from banyan.modules.inventory.contract import (
     Reservation,
     ReservationExpired,
     ReservationOver,
+    StaleLevel,
+    StaleWarehouse,
     StockChanged,
+    UnknownLevel,
     UnknownWarehouse,
     Warehouse,
 )
@@ -95,6 +98,12 @@ class InventoryService(Inventory):
             return await store.levels(self.db, skus)
         return await store.levels_after(self.db, after, limit)
 
+    async def level(self, *, sku: Sku, warehouse: str) -> Level:
+        for level in await store.levels(self.db, [sku]):
+            if level.warehouse == warehouse:
+                return level
+        raise UnknownLevel(sku=sku, warehouse=warehouse)
+
     async def move(self, *, movements: tuple[Movement, ...]) -> tuple[Movement, ...]:
         asked = model.without_repeats(movements)
         async with self.db.begin() as tx:
@@ -115,29 +124,53 @@ class InventoryService(Inventory):
             await self._tell(tx, [one.sku for one in moved])
         return moved
 
-    async def allow_backorder(self, *, sku: Sku, warehouse: str, allowed: bool) -> Level:
+    async def set_level(
+        self,
+        *,
+        sku: Sku,
+        warehouse: str,
+        on_hand: int | None = None,
+        backorder: bool | None = None,
+        note: str = "",
+        expected: int | None = None,
+    ) -> Level:
         async with self.db.begin() as tx:
             await self._make_room(tx, [(sku, warehouse)])
-            levels = await store.lock_levels(tx, [sku])
-            level = next(level for level in levels if level.warehouse == warehouse)
-            if not allowed:
-                model.refuse_promised(level)
-            if level.backorder != allowed:
-                await store.set_backorder(tx, sku, warehouse, allowed=allowed)
-                level = replace(level, backorder=allowed, version=level.version + 1)
+            before = await self._level(tx, sku, warehouse)
+            model.refuse_stale(before.version, expected, StaleLevel)
+            if backorder and not before.backorder:
+                await store.set_backorder(tx, sku, warehouse, allowed=True)
+            if on_hand is not None and on_hand != before.on_hand:
+                counted = Held(sku=sku, warehouse=warehouse, quantity=on_hand)
+                change = on_hand - before.on_hand
+                await self._move(tx, [self._movement("adjusted", counted, change, note)])
+            if backorder is False and before.backorder:
+                model.refuse_promised(await self._level(tx, sku, warehouse))
+                await store.set_backorder(tx, sku, warehouse, allowed=False)
+            after = await self._level(tx, sku, warehouse)
+            if after != before:
                 await self._tell(tx, [sku])
-        return level
+        return after
 
     async def movements(
         self, *, sku: Sku | None = None, before: UUID | None = None, limit: int = 100
     ) -> tuple[Movement, ...]:
         return await store.movements(self.db, sku, before, limit)
 
-    async def save_warehouse(self, *, warehouse: Warehouse) -> Warehouse:
+    async def save_warehouse(
+        self, *, warehouse: Warehouse, expected: int | None = None
+    ) -> Warehouse:
         async with self.db.begin() as tx:
-            if await store.save_warehouse(tx, warehouse):
-                await self._tell(tx, await store.touch_levels(tx, warehouse.code))
-        return warehouse
+            known = await store.lock_warehouse(tx, warehouse.code)
+            model.refuse_stale(known.version if known else 0, expected, StaleWarehouse)
+            if known and replace(warehouse, version=known.version) == known:
+                return known
+            saved = await store.save_warehouse(tx, warehouse)
+            await self._tell(tx, await store.touch_levels(tx, warehouse.code))
+        return saved
+
+    async def warehouse(self, *, code: str) -> Warehouse:
+        return await store.warehouse(self.db, code)
 
     async def warehouses(self) -> tuple[Warehouse, ...]:
         return await store.warehouses(self.db)
@@ -160,6 +193,10 @@ class InventoryService(Inventory):
             skus = await store.mend_drift(tx)
             await self._tell(tx, skus)
         return [f"{sku}: set to what the movements and reservations say" for sku in skus]
+
+    async def _level(self, tx: Transaction, sku: Sku, warehouse: str) -> Level:
+        levels = await store.lock_levels(tx, [sku])
+        return next(level for level in levels if level.warehouse == warehouse)
 
     async def _standing(self, tx: Transaction, reservation: UUID) -> Reservation:
         known = await store.lock_reservation(tx, reservation)

@@ -15,11 +15,13 @@ from banyan.modules.inventory.contract import (
     Reservation,
     ReservationState,
     StockLevel,
+    UnknownWarehouse,
     Warehouse,
 )
 from banyan.vocabulary import Sku
 
 LEVEL = "sku, warehouse, on_hand, reserved, on_hand - reserved AS available, backorder, version"
+WAREHOUSE = "code, title, country, position, active, version"
 RESERVATION = """
     SELECT id, state, expires_at, coalesce((
         SELECT jsonb_agg(jsonb_build_object(
@@ -91,7 +93,8 @@ async def lock_levels(
     rows = await tx.all(
         f"SELECT {LEVEL} FROM (SELECT * FROM levels WHERE sku = ANY($1) "
         "ORDER BY sku, warehouse FOR UPDATE) AS locked "
-        "JOIN warehouses ON code = warehouse AND (active OR NOT $2) "
+        "JOIN (SELECT code, position, active FROM warehouses) AS place "
+        "ON code = warehouse AND (active OR NOT $2) "
         "ORDER BY sku, position, warehouse",
         skus,
         for_sale,
@@ -200,7 +203,7 @@ async def sellable(db: Statements, skus: Sequence[Sku]) -> tuple[StockLevel, ...
     rows = await db.all(
         "SELECT sku, coalesce(sum(on_hand - reserved) FILTER (WHERE active), 0)::bigint "
         "AS available, coalesce(bool_or(backorder) FILTER (WHERE active), false) AS backorder, "
-        "sum(version)::bigint AS version FROM levels JOIN warehouses ON code = warehouse "
+        "sum(levels.version)::bigint AS version FROM levels JOIN warehouses ON code = warehouse "
         "WHERE sku = ANY($1) GROUP BY sku ORDER BY sku",
         skus,
     )
@@ -249,30 +252,40 @@ async def set_backorder(tx: Transaction, sku: Sku, warehouse: str, *, allowed: b
     )
 
 
-async def save_warehouse(tx: Transaction, warehouse: Warehouse) -> bool:
-    """Create or replace a warehouse; False if it is like that already."""
-    return bool(
-        await tx.value(
-            "INSERT INTO warehouses AS known (code, title, country, position, active) "
-            "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (code) DO UPDATE SET title = excluded.title, "
-            "country = excluded.country, position = excluded.position, active = excluded.active "
-            "WHERE (known.title, known.country, known.position, known.active) IS DISTINCT FROM "
-            "(excluded.title, excluded.country, excluded.position, excluded.active) "
-            "RETURNING true",
-            warehouse.code,
-            warehouse.title,
-            warehouse.country,
-            warehouse.position,
-            warehouse.active,
-        )
+async def save_warehouse(tx: Transaction, warehouse: Warehouse) -> Warehouse:
+    """Create or replace a warehouse, and return it with its new version."""
+    row = await tx.one(
+        "INSERT INTO warehouses AS known (code, title, country, position, active) "
+        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (code) DO UPDATE SET title = excluded.title, "
+        "country = excluded.country, position = excluded.position, active = excluded.active, "
+        f"version = known.version + 1 RETURNING {WAREHOUSE}",
+        warehouse.code,
+        warehouse.title,
+        warehouse.country,
+        warehouse.position,
+        warehouse.active,
     )
+    assert row
+    return convert(row, Warehouse)
+
+
+async def lock_warehouse(tx: Transaction, code: str) -> Warehouse | None:
+    """Read a warehouse that is about to change; others wait for us."""
+    row = await tx.one(f"SELECT {WAREHOUSE} FROM warehouses WHERE code = $1 FOR UPDATE", code)
+    return convert(row, Warehouse) if row else None
+
+
+async def warehouse(db: Statements, code: str) -> Warehouse:
+    """Read a warehouse."""
+    row = await db.one(f"SELECT {WAREHOUSE} FROM warehouses WHERE code = $1", code)
+    if row is None:
+        raise UnknownWarehouse(warehouse=code)
+    return convert(row, Warehouse)
 
 
 async def warehouses(db: Statements) -> tuple[Warehouse, ...]:
     """Read all warehouses."""
-    rows = await db.all(
-        "SELECT code, title, country, position, active FROM warehouses ORDER BY position, code"
-    )
+    rows = await db.all(f"SELECT {WAREHOUSE} FROM warehouses ORDER BY position, code")
     return convert_all(rows, Warehouse)
 
 

@@ -112,7 +112,7 @@ async def _fill_warehouses(inventory: Inventory, setup: Setup, say: Callable[[st
     for batch in _batches(deliveries):
         await inventory.move(movements=batch)
     for sku in articles.backordered():
-        await inventory.allow_backorder(sku=sku, warehouse=codes[0], allowed=True)
+        await inventory.set_level(sku=sku, warehouse=codes[0], backorder=True)
 
 
 async def _publish(catalog: Catalog, setup: Setup, say: Callable[[str], None]) -> None:

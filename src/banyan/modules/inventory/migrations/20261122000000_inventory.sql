@@ -5,7 +5,8 @@ CREATE TABLE warehouses (
     title text NOT NULL,
     country text NOT NULL CHECK (country ~ '^[A-Z]{2}$'),
     position integer NOT NULL DEFAULT 0,
-    active boolean NOT NULL DEFAULT true
+    active boolean NOT NULL DEFAULT true,
+    version bigint NOT NULL DEFAULT 1
 );
 
 -- What is there. `version` counts the changes of a row; their sum over a SKU orders its events.
