@@ -21,6 +21,7 @@ class Child:
 
     Its environment is ours with `env` on top. It inherits `sockets` under the same numbers. It is
     ready once it writes a line that begins with `ready`. One that is not restarted ends the whole.
+    One that is not awaited gets ready in its own time: its socket keeps whoever asks waiting.
 
     `warm` does the same as `argv` in a fork of this process, which has everything loaded already:
     the first start is quick by it. A restart begins from nothing.
@@ -32,6 +33,7 @@ class Child:
     sockets: Sequence[int] = ()
     ready: str = "ready"
     restarts: bool = True
+    awaited: bool = True
     warm: Callable[[], int] | None = None
 
     async def run(

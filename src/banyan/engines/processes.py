@@ -110,8 +110,9 @@ class Supervisor:
             self._guard = None
 
     async def _all_ready(self) -> None:
-        for ready in self._ready.values():
-            await ready.wait()
+        for child in self._children:
+            if child.awaited:
+                await self._ready[child.name].wait()
 
     async def _unless_one_fails(self, hope: Coroutine[None, None, object]) -> None:
         """Wait for what we hope for, or raise what a keeper gave up for."""

@@ -86,6 +86,7 @@ def _companions(house: House, estate: Estate, url: str) -> list[Child]:
                     name=one.name,
                     argv=one.command(folder, bound.fileno(), url),
                     sockets=[bound.fileno()],
+                    awaited=False,
                 )
             )
             bound.detach()
