@@ -1,13 +1,15 @@
-"""What journeys share: the real bank, and a furnished shop to copy."""
+"""What journeys share: the real bank, a furnished shop, and shoppers in front of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from banyan.kernel.testing import Server
 from tests.journeys.counter import Counter, opened_to_the_public
+from tests.journeys.trade import shopping
 from tests.plugins.sandbox_merchant import Shop
 from tests.plugins.sandbox_process import SandboxProcess
 
@@ -33,3 +35,17 @@ def counter(
     """Stand in front of a shop that the tests of a module share; each brings its own cart."""
     with opened_to_the_public(server, bank, tmp_path_factory.mktemp("shop")) as counter:
         yield counter
+        assert counter.faults() == []
+
+
+@pytest.fixture
+def shopper(counter: Counter) -> Iterator[httpx.Client]:
+    """Shop, as somebody of whom nothing is known."""
+    with shopping(counter) as shopper:
+        yield shopper
+
+
+@pytest.fixture
+def cart(shopper: httpx.Client) -> str:
+    """Have an empty cart, and tell where it is."""
+    return f"/carts/{shopper.post('/carts').raise_for_status().json()['id']}"

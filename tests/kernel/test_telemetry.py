@@ -131,6 +131,14 @@ def test_a_trace_goes_on_where_it_is_carried(quiet: None) -> None:
         assert telemetry.trace_id() == trace
 
 
+def test_where_no_trace_was_carried_none_goes_on(quiet: None) -> None:
+    with telemetry.span("another's"):
+        another = telemetry.trace_id()
+        with telemetry.follow(""), telemetry.span("receiver"):
+            assert telemetry.trace_id() != another
+        assert telemetry.trace_id() == another
+
+
 def test_a_sender_s_wish_to_be_recorded_is_carried_on(quiet: None) -> None:
     with telemetry.follow(FAR), telemetry.span("receiver"):
         assert telemetry.carry() == FAR

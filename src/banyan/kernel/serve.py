@@ -42,7 +42,7 @@ async def serve(application: Any, listening: socket.socket, *, ready: Callable[[
         application,
         lifespan="off",
         log_config=None,
-        log_level="warning",
+        log_level="error",  # Garbage from a client is no trouble of ours.
         access_log=False,
         server_header=False,
         timeout_keep_alive=30,

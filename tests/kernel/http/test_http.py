@@ -150,9 +150,10 @@ async def test_a_wrong_parameter_is_refused_by_its_name(
 async def test_a_wrong_id_is_refused_by_its_name(client: httpx.AsyncClient) -> None:
     malformed = await client.get("/api/store/toys/x")
     nul = await client.get("/api/store/toys/%00")
+    line_break = await client.get(f"/api/store/toys/{CAR}%0A")
 
     assert set(flaws(malformed)) == {"toy"}
-    assert set(flaws(nul)) == {"path"}
+    assert set(flaws(nul)) == set(flaws(line_break)) == {"path"}
 
 
 async def test_a_made_up_cursor_is_refused(client: httpx.AsyncClient) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from banyan.kernel import strict
 from banyan.kernel.contract import Value
@@ -27,6 +28,7 @@ class Drawing(Value, frozen=True, kw_only=True):
     size: tuple[int, int] | None = None
     notes: dict[str, Circle] | None = None
     anything: Any = None
+    colors: tuple[Annotated[str, Meta(pattern="^[a-z]+$")], ...] = ()
 
 
 def places(text: str | bytes) -> list[str | None]:
@@ -71,6 +73,12 @@ def test_an_integer_may_be_written_with_a_point() -> None:
 
     assert read == Drawing(size=(2, 3), shapes=(Square(side=4),))
     assert all(type(side) is int for side in read.size)
+
+
+def test_a_text_ends_where_its_pattern_says() -> None:
+    told = json.dumps({"colors": ["red", "red\n"], "anything": "red\n"})
+
+    assert places(told) == ["/colors/1"]
 
 
 def test_the_fields_of_the_tagged_shape_count() -> None:

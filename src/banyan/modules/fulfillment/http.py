@@ -109,6 +109,7 @@ class ShippingMethods(Controller):
         self, code: FromPath[MethodCode], expected: IfMatch, data: JSONBody[MethodDetails]
     ) -> Answer[ShippingMethod]:
         """Change a shipping method; its table is tried out first."""
+        await self.fulfillment.method(code=code)
         method = ShippingMethod(code=code, **structs.asdict(data))
         changed = await self.fulfillment.save_method(method=method, expected=expected)
         return tagged(changed, changed.version)
@@ -171,6 +172,7 @@ class Zones(Controller):
         self, code: FromPath[ZoneCode], expected: IfMatch, data: JSONBody[ZoneDetails]
     ) -> Answer[Zone]:
         """Change which places lie in a zone."""
+        await self.fulfillment.zone(code=code)
         zone = Zone(code=code, **structs.asdict(data))
         changed = await self.fulfillment.save_zone(zone=zone, expected=expected)
         return tagged(changed, changed.version)

@@ -116,6 +116,7 @@ class Markets(Controller):
         """Change a market; its currency stays once it has a price list."""
         if data.code != code:
             raise InvalidPrice(pointer="/code", reason=ELSEWHERE)
+        await self.pricing.market(code=code)
         changed = await self.pricing.save_market(market=data, expected=expected)
         return tagged(changed, changed.version)
 
@@ -160,6 +161,7 @@ class PriceLists(Controller):
         """Change a price list; it stays in its market."""
         if data.code != code:
             raise InvalidPrice(pointer="/code", reason=ELSEWHERE)
+        await self.pricing.price_list(code=code)
         changed = await self.pricing.save_price_list(price_list=data, expected=expected)
         return tagged(changed, changed.version)
 
@@ -257,6 +259,9 @@ class TaxRates(Controller):
         told = (data.market, data.tax_class, data.country, data.region)
         if told != (market, tax_class, country, region):
             raise InvalidPrice(pointer="", reason=ELSEWHERE)
+        await self.pricing.tax_rate(
+            market=market, tax_class=tax_class, country=country, region=region
+        )
         changed = await self.pricing.set_tax_rate(rate=data, expected=expected)
         return tagged(changed, changed.version)
 
