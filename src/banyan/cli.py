@@ -178,10 +178,11 @@ async def _prepare(house: House, shop: Estate, *, empty: bool) -> None:
     await _migrate(house, shop)
     if empty:
         return
-    async with _opened(_app(house, shop, "seed"), at_work=True) as app:
+    async with _opened(_app(house, shop, "seed"), at_work=False) as app:
         for plugin in house.plugins:
             if plugin.seed:
                 await plugin.seed(app.ask, _say)
+        await app.deliver()
 
 
 async def _migrate(house: House, shop: Estate) -> int:

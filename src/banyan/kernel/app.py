@@ -147,6 +147,11 @@ class App:
             room.worker.start()
             self._stack.push_async_callback(room.worker.stop)
 
+    async def deliver(self) -> None:
+        """Let every event that was told take its effect everywhere, where no background works."""
+        while sum([await room.worker.deliver() for room in self.rooms.values()]):
+            pass
+
     async def close(self) -> None:
         """Stop the background work and let go of everything."""
         await self._stack.aclose()

@@ -34,10 +34,11 @@ class Worker:
 
     async def step(self) -> int:
         """Do what is due now, and return how much it was."""
-        told = await self.outbox.relay()
-        heard = await self.inbox.drain()
-        resumed = await self.sagas.resume()
-        return told + heard + resumed
+        return await self.deliver() + await self.sagas.resume()
+
+    async def deliver(self) -> int:
+        """Carry a batch of what was told, react to one of what was heard; return how much."""
+        return await self.outbox.relay() + await self.inbox.drain()
 
     def start(self) -> None:
         """Begin to work in the background."""
