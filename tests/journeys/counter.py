@@ -19,7 +19,7 @@ import httpx
 from banyan.kernel import telemetry
 from banyan.kernel.http import build
 from banyan.kernel.security import Caller, TokenGate, fingerprint
-from banyan.kernel.serve import ServeSettings, serve
+from banyan.kernel.serve import ServeSettings, run, serve
 from banyan.kernel.telemetry import TelemetrySettings
 from banyan.kernel.testing import Server
 from tests.journeys.house import furnish, house, opened
@@ -102,7 +102,7 @@ def opened_to_the_public(server: Server, bank: SandboxProcess, folder: Path) -> 
                 )
                 await serve(face, listening, ready=ready.set)
 
-        process = FORK.Process(target=lambda: asyncio.run(attend()))
+        process = FORK.Process(target=lambda: run(attend()))
         process.start()
         until = time.monotonic() + OPENING_SECONDS
         try:
