@@ -20,7 +20,7 @@ from banyan.modules.ordering.contract import Order, Ordering, PaymentChoice
 from banyan.modules.ordering.sagas import payment_of
 from banyan.modules.payments.contract import Payment, Payments
 from banyan.modules.payments.service import PaymentsService
-from banyan.vocabulary import CartId, OrderId, Sku
+from banyan.vocabulary import CartId, Money, OrderId, Sku
 from tests.journeys.house import LAMP, settle
 from tests.plugins.sandbox_merchant import PATIENCE_SECONDS, TOTALS, Merchant, Received
 from tests.plugins.sandbox_merchant import Shop as Door
@@ -102,10 +102,10 @@ class Shop:
         assert order.action
         await asyncio.to_thread(self.bank.client.post, order.action.url, data=answer)
 
-    async def capture(self, order: Order) -> Payment:
+    async def capture(self, order: Order, amount: Money | None = None) -> Payment:
         """Take the money of an order; the same order again is the same capture."""
         return await self.payments.capture(
-            payment=payment_of(order.id), capture=UUID(int=order.id.int ^ 1)
+            payment=payment_of(order.id), capture=UUID(int=order.id.int ^ 1), amount=amount
         )
 
     async def hear(self, webhook: Received) -> None:

@@ -56,7 +56,7 @@ CATALOG = """
     SELECT 'sku-' || n, market, 1000 + n % 700, NULL, 'EUR'
     FROM generate_series(1001, 4000) AS n, unnest('{eu,us}'::text[]) AS market"""
 MARKETS = """
-    INSERT INTO markets SELECT 'm-' || n, 1, n, 'EUR', '{en}', true
+    INSERT INTO markets SELECT 'm-' || n, 1, n, true, 'EUR', '{en}', true
     FROM generate_series(2, 1000) AS n;
     INSERT INTO offers SELECT 'sku-' || n, 'm-' || market, 5, NULL, 'EUR'
     FROM generate_series(1001, 1020) AS n, generate_series(2, 1000) AS market"""
@@ -128,14 +128,14 @@ async def test_f4_f13_products_are_found_without_reading_the_others(
 
     row = await pages.product_page(planned, None, (), "p-1234", few=5)
     word = row["title"].split()[1]
-    by_word = model.ask(word, None, {}, sort=None, market=None, locale=None, limit=10)
+    by_word = model.ask(word, None, {}, sort=None, market=None, wishes=(), limit=10)
     found = await lists.find(planned, by_word, counted=10_000)
     read_whole = {"a page or a query": planned.read_whole & LARGE}
 
     sorts: tuple[Sort, ...] = ("newest", "price", "-price", "title")
     for sort in sorts:
         planned = Planned(database(shop))
-        first = model.ask("", "c-7", {}, sort=sort, market=None, locale=None, limit=10)
+        first = model.ask("", "c-7", {}, sort=sort, market=None, wishes=(), limit=10)
         listed = await lists.find(planned, first, counted=10_000)
         second = model.turn_to(first, model.found(first, listed).next)
         listed_next = await lists.find(planned, second, counted=10_000)
@@ -151,7 +151,7 @@ async def test_f9_a_thousand_markets_cost_a_visitor_nothing(server: Server, shop
     planned = Planned(database(shop))
 
     row = await pages.product_page(planned, "m-500", ("en",), "p-1007", few=5)
-    first = model.ask("", None, {}, sort="price", market=row["market"], locale=None, limit=10)
+    first = model.ask("", None, {}, sort="price", market=row["market"], wishes=(), limit=10)
     listed = await lists.find(planned, first, counted=10_000)
 
     assert row["price"] == {"amount": 5, "currency": "EUR"}

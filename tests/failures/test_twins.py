@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
+from banyan.kernel.journal import LEASE_SECONDS
 from banyan.modules.fulfillment.contract import Fulfillment, RateRow, ShippingMethod
 from banyan.modules.ordering.contract import CartClosed, Order, PriceChanged
 from banyan.modules.ordering.sagas import payment_of
 from banyan.modules.ordering.service import OrderingService
 from banyan.modules.payments.contract import ExceedsAuthorized, NotAuthorized, Payment
-from banyan.vocabulary import Locale
+from banyan.vocabulary import Locale, Money
 from tests.failures.shop import Killed, Shop, killing, told
 from tests.journeys.house import EU, IN_STOCK, LAMP, filled, some_cart
 
 ONE_LAMP = 4999 + 490
+PART = Money(amount=2000, currency="EUR")
 
 
 async def test_a_capture_while_the_order_is_canceled_keeps_no_money(shop: Shop) -> None:
@@ -42,6 +45,86 @@ async def test_a_capture_that_died_half_way_holds_up_no_cancellation(
     order = await shop.check_out(some_cart(1))
     with killing(point), pytest.raises(Killed):
         await shop.capture(order)
+
+    canceled = await shop.ordering.cancel(order=order.id)
+    await shop.be_sound()
+
+    assert canceled.state == "canceled"
+    assert shop.held(order.id) == (ONE_LAMP, ONE_LAMP, 0, ONE_LAMP)
+    assert await shop.stock() == (IN_STOCK, 0)
+
+
+async def test_a_canceled_order_keeps_nothing_of_what_was_partly_captured(shop: Shop) -> None:
+    await filled(shop.app, some_cart(1))
+    order = await shop.check_out(some_cart(1))
+    await shop.capture(order, PART)
+
+    canceled = await shop.ordering.cancel(order=order.id)
+    with pytest.raises(NotAuthorized):
+        await shop.payments.capture(payment=payment_of(order.id), capture=UUID(int=9))
+    await shop.be_sound()
+
+    assert canceled.state == "canceled"
+    assert shop.held(order.id) == (ONE_LAMP, PART.amount, ONE_LAMP - PART.amount, PART.amount)
+    assert (await shop.payments.payment(payment=payment_of(order.id))).state == "released"
+    assert await shop.stock() == (IN_STOCK, 0)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "before call sandbox.void",
+        "after call sandbox.void",
+        "before call sandbox.refund",
+        "after call sandbox.refund",
+    ],
+)
+async def test_a_cancellation_that_died_half_way_keeps_nothing_either(
+    shop: Shop, point: str
+) -> None:
+    await filled(shop.app, some_cart(1))
+    order = await shop.check_out(some_cart(1))
+    await shop.capture(order, PART)
+    with killing(point):
+        canceled = await shop.ordering.cancel(order=order.id)
+    before = await shop.stock()
+
+    await shop.pass_time(LEASE_SECONDS)
+    await shop.be_sound()
+
+    assert (canceled.state, before) == ("canceled", (IN_STOCK - 1, 1))
+    assert shop.held(order.id) == (ONE_LAMP, PART.amount, ONE_LAMP - PART.amount, PART.amount)
+    assert await shop.stock() == (IN_STOCK, 0)
+
+
+async def test_parts_that_are_captured_while_the_order_is_canceled_are_given_back(
+    shop: Shop,
+) -> None:
+    for number in range(4):
+        await filled(shop.app, some_cart(number))
+        order = await shop.check_out(some_cart(number))
+        await shop.capture(order, PART)
+
+        canceled, taken = await asyncio.gather(
+            shop.ordering.cancel(order=order.id),
+            shop.payments.capture(
+                payment=payment_of(order.id), capture=UUID(int=number), amount=PART
+            ),
+            return_exceptions=True,
+        )
+
+        assert isinstance(canceled, Order)
+        assert isinstance(taken, Payment | NotAuthorized)
+    await shop.be_sound()
+
+
+async def test_an_order_whose_money_was_given_back_already_gives_its_goods_back_too(
+    shop: Shop,
+) -> None:
+    await filled(shop.app, some_cart(1))
+    order = await shop.check_out(some_cart(1))
+    await shop.capture(order)
+    await shop.payments.refund(payment=payment_of(order.id), refund=UUID(int=9))
 
     canceled = await shop.ordering.cancel(order=order.id)
     await shop.be_sound()

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from banyan.kernel import telemetry
+from banyan.kernel import health, telemetry
+from banyan.kernel.app import App
 from banyan.kernel.http import build
 from banyan.kernel.security import Caller, TokenGate, fingerprint
 from banyan.kernel.serve import ServeSettings, run, serve
@@ -32,6 +33,7 @@ FORK = multiprocessing.get_context("fork")
 OPENING_SECONDS = 60
 PATIENCE_SECONDS = 10
 PAUSE_SECONDS = 0.05
+LOOKS = 50
 
 
 class Porter(TokenGate):
@@ -50,6 +52,8 @@ class Counter:
     url: str
     dsn: str
     log: Path
+    unsound: Callable[[], list[str]]
+    """Lets the doctor look until nothing is under way any more; tells what he finds then."""
 
     @cached_property
     def shopper(self) -> httpx.Client:
@@ -70,7 +74,7 @@ class Counter:
     def faults(self) -> list[str]:
         """Read what the log calls a fault, or what some module's background could not do."""
         told = (json.loads(line) for line in self.log.read_text().splitlines())
-        return [str(one) for one in told if one["level"] in ("warning", "error")]
+        return [str(one) for one in told if one["level"] in ("warning", "error", "critical")]
 
     def holder_of(self, token: str) -> httpx.Client:
         """Step up with a token."""
@@ -102,6 +106,14 @@ def opened_to_the_public(server: Server, bank: SandboxProcess, folder: Path) -> 
                 )
                 await serve(face, listening, ready=ready.set)
 
+        async def examine() -> list[str]:
+            async with opened(server, database, bank, folder, instance="doctor") as app:
+                for _ in range(LOOKS):
+                    if not (found := await _findings(app)):
+                        break
+                    await asyncio.sleep(PAUSE_SECONDS)
+            return found
+
         process = FORK.Process(target=lambda: run(attend()))
         process.start()
         until = time.monotonic() + OPENING_SECONDS
@@ -110,7 +122,12 @@ def opened_to_the_public(server: Server, bank: SandboxProcess, folder: Path) -> 
                 assert time.monotonic() < until, "the shop does not open"
             assert ready.is_set(), "the shop has closed before it was open"
             port = listening.getsockname()[1]
-            counter = Counter(f"http://127.0.0.1:{port}", server.address(database), log)
+            counter = Counter(
+                url=f"http://127.0.0.1:{port}",
+                dsn=server.address(database),
+                log=log,
+                unsound=lambda: runner.run(examine()),
+            )
             yield counter
             counter.shopper.close()
             counter.admin.close()
@@ -118,6 +135,16 @@ def opened_to_the_public(server: Server, bank: SandboxProcess, folder: Path) -> 
             process.terminate()
             process.join(OPENING_SECONDS)
             runner.run(fresh.__aexit__(None, None, None))
+
+
+async def _findings(app: App) -> list[str]:
+    """Tell what the doctor finds; the bank serves other shops, too, so its books are not asked."""
+    return [
+        f"{one.module}: {one.title}: {finding}"
+        for one in await health.examine(app)
+        for finding in one.found
+        if "provider says" not in one.title
+    ]
 
 
 def eventually(look: Callable[[], T | None]) -> T:

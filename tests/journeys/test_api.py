@@ -288,9 +288,11 @@ def test_nothing_that_can_be_made_up_finds_the_shop_off_its_guard(
             if isinstance(event, events.ScenarioFinished):
                 tried += len(event.recorder.interactions)
                 found += list(_findings(counter, event.recorder))
+        unsound = counter.unsound()
 
     assert found == []
     assert tried > 500
+    assert unsound == []
     assert counter.faults() == []
 
 

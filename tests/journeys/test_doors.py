@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 
 import asyncpg
 import httpx
@@ -40,6 +41,17 @@ def test_a_token_that_nobody_was_given_opens_nothing(
 
     refused(answer, 401, "unauthenticated")
     assert answer.headers["www-authenticate"] == 'Bearer realm="banyan"'
+
+
+def test_who_speaks_no_http_is_sent_away_and_that_is_no_fault_of_ours(counter: Counter) -> None:
+    url = httpx.URL(counter.url)
+
+    with socket.create_connection((url.host, url.port), timeout=15) as line:
+        line.sendall(b"open sesame\r\n\r\n")
+        answer = line.recv(100)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert counter.faults() == []
 
 
 def test_the_back_office_is_closed_to_whoever_has_no_token(counter: Counter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -70,6 +71,27 @@ def test_everything_that_shoppers_read_is_there_in_each_language_of_the_markets(
         for text in product.translations.values():
             assert text.title, product.slug
             assert text.description.count("<p>") == product.description.count("<p>") == 2
+
+
+def test_whatever_is_picked_or_read_of_a_product_is_said_in_german() -> None:
+    texts = {one.code for one in SETUP.attributes if one.kind == "text"} - {"designer"}
+    read = set()
+    for product in PRODUCTS:
+        own = {picture.alt for picture in product.pictures}
+        own |= {word for one in product.options for word in (one.name, *one.values)}
+        own |= {str(value) for code, value in product.attributes.items() if code in texts}
+        said = set(product.translations[Locale("de")].words)
+        # A size such as XL or 60 cm has no word of three small letters.
+        assert {word for word in own if re.search("[a-z]{3}", word)} <= said, product.slug
+        read |= own
+
+    assert set(articles.glossary()) <= read
+
+
+def test_every_choice_but_the_size_of_paper_is_said_in_german() -> None:
+    for attribute in SETUP.attributes:
+        said = attribute.words.get(Locale("de"), {})
+        assert attribute.code == "format" or set(said) == set(attribute.choices), attribute.code
 
 
 def test_every_variant_has_a_price_in_euros_and_in_dollars() -> None:

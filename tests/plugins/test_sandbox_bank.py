@@ -230,10 +230,49 @@ def test_nothing_has_to_be_let_go_of_a_declined_payment(merchant: Merchant, refe
 
 
 def test_captured_money_cannot_be_voided(merchant: Merchant, reference: str) -> None:
-    merchant.authorize(reference)
-    merchant.capture(reference, 1)
+    merchant.authorize(reference, capture=True)
 
     assert refusal(merchant.void(reference)) == (409, "already_captured")
+
+
+def test_of_partly_captured_money_the_rest_is_let_go_once(
+    merchant: Merchant, reference: str
+) -> None:
+    merchant.authorize(reference)
+    merchant.capture(reference, 300)
+    merchant.capture(reference, 300)
+
+    first, second = merchant.void(reference), merchant.void(reference)
+
+    assert (first.status_code, first.json()["status"]) == (200, "captured")
+    assert (first.json()["captured"], first.json()["voided"]) == (euros(600), euros(400))
+    assert second.json() == first.json()
+    assert refusal(merchant.capture(reference, 1)) == (409, "exceeds_authorization")
+    assert merchant.refund(reference, 600).json()["refunded"] == euros(600)
+    assert merchant.kinds(reference) == [
+        ("authorize", 1000),
+        ("capture", 300),
+        ("capture", 300),
+        ("void", 400),
+        ("refund", 600),
+    ]
+
+
+def test_a_capture_and_a_void_that_race_share_what_was_held(
+    merchant: Merchant, reference: str
+) -> None:
+    merchant.authorize(reference)
+    merchant.capture(reference, 100)
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(merchant.capture, reference, 200) for _ in range(4)]
+        voided = [pool.submit(merchant.void, reference) for _ in range(4)]
+        taken = sum(answer.result().status_code == 201 for answer in asked)
+
+    assert {answer.result().status_code for answer in voided} == {200}
+    payment = merchant.payment(reference)
+    assert payment["captured"] == euros(100 + 200 * taken)
+    assert payment["voided"] == euros(900 - 200 * taken)
 
 
 def test_money_is_captured_in_parts_and_never_more_than_was_held(

@@ -150,6 +150,26 @@ async def test_taken_money_stays_taken(provider: SandboxProvider, subject: Subje
     assert (standing.state, standing.captured, standing.voided) == ("authorized", 1000, 0)
 
 
+async def test_of_partly_taken_money_the_rest_is_let_go_once(
+    provider: SandboxProvider, subject: Subject, merchant: Merchant
+) -> None:
+    await authorize(provider, subject)
+    part = Money(amount=600, currency="EUR")
+    await provider.capture(subject, transfer=IDS.new(), amount=part)
+
+    standing = await provider.void(subject)
+    again = await provider.void(subject)
+    with pytest.raises(Refused) as more:
+        await provider.capture(subject, transfer=IDS.new(), amount=part)
+    given = await provider.refund(subject, transfer=IDS.new(), amount=part)
+
+    assert (standing.state, standing.captured, standing.voided) == ("authorized", 600, 400)
+    assert again == standing
+    assert more.value.reason == "exceeds_authorization"
+    assert (given.voided, given.refunded) == (400, 600)
+    assert merchant.kinds(str(subject.payment)).count(("void", 400)) == 1
+
+
 async def test_a_transfer_that_the_bank_refuses_is_refused(
     provider: SandboxProvider, subject: Subject
 ) -> None:

@@ -24,7 +24,7 @@ from banyan.plugins.transfer.intake import Report
 from banyan.plugins.transfer.listing import Unreadable
 from banyan.plugins.transfer.transfer import export_products, import_products
 from banyan.vocabulary import Line, Sku
-from tests.modules.catalog.examples import CLOTHES, EN, MATERIAL, SHIRT, SHIRTS
+from tests.modules.catalog.examples import CLOTHES, EN, GERMAN_MATERIAL, GERMAN_SHIRT, SHIRT, SHIRTS
 from tests.modules.pricing.fake import dollar_market, euro_market
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "shopify"
@@ -266,9 +266,9 @@ async def test_stock_that_is_promised_is_not_counted_away(shop: Shop) -> None:
 async def test_what_is_handed_out_and_taken_in_again_changes_nothing(shop: Shop) -> None:
     await shop.catalog.save_category(category=CLOTHES)
     await shop.catalog.save_category(category=SHIRTS)
-    await shop.catalog.save_attribute(attribute=MATERIAL)
+    await shop.catalog.save_attribute(attribute=GERMAN_MATERIAL)
     shirt = replace(
-        SHIRT, state="published", categories=("shirts",), attributes={"material": "linen"}
+        GERMAN_SHIRT, state="published", categories=("shirts",), attributes={"material": "linen"}
     )
     await shop.catalog.save(products=(shirt,))
     await shop.take(LAMP)
@@ -290,9 +290,9 @@ async def test_what_is_handed_out_makes_another_shop_the_same(
 ) -> None:
     await shop.catalog.save_category(category=CLOTHES)
     await shop.catalog.save_category(category=SHIRTS)
-    await shop.catalog.save_attribute(attribute=MATERIAL)
+    await shop.catalog.save_attribute(attribute=GERMAN_MATERIAL)
     await shop.catalog.save(
-        products=(replace(SHIRT, categories=("shirts",), attributes={"material": "linen"}),)
+        products=(replace(GERMAN_SHIRT, categories=("shirts",), attributes={"material": "linen"}),)
     )
     await shop.take(LAMP)
     exported = await shop.hand_out()

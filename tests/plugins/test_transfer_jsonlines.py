@@ -15,7 +15,7 @@ from banyan.modules.inventory.contract import Held, Level
 from banyan.modules.pricing.contract import Price
 from banyan.plugins.transfer.jsonlines import Shop, read, write
 from banyan.plugins.transfer.listing import Listing, Refusal
-from tests.modules.catalog.examples import CLOTHES, MATERIAL, SHIRT, SHIRTS
+from tests.modules.catalog.examples import CLOTHES, GERMAN_MATERIAL, GERMAN_SHIRT, SHIRT, SHIRTS
 
 NOTHING = Shop(categories={}, attributes={}, prices={}, stock={})
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -44,7 +44,7 @@ def test_a_short_line_is_enough() -> None:
 
 def test_a_line_says_everything_about_a_product() -> None:
     product = replace(
-        SHIRT,
+        GERMAN_SHIRT,
         state="published",
         categories=("shirts",),
         attributes={"material": "linen"},
@@ -55,7 +55,7 @@ def test_a_line_says_everything_about_a_product() -> None:
     level = Level(sku=sku, warehouse="main", on_hand=5, reserved=2, available=3)
     shop = Shop(
         categories={"clothes": replace(CLOTHES, version=3), "shirts": replace(SHIRTS, version=1)},
-        attributes={"material": replace(MATERIAL, version=2)},
+        attributes={"material": replace(GERMAN_MATERIAL, version=2)},
         prices={sku: [price]},
         stock={sku: [level]},
     )
@@ -66,7 +66,7 @@ def test_a_line_says_everything_about_a_product() -> None:
     assert listing.prices == (price,)
     assert listing.stock == (Held(sku=sku, warehouse="main", quantity=5),)
     assert listing.categories == (CLOTHES, SHIRTS)
-    assert listing.attributes == (MATERIAL,)
+    assert listing.attributes == (GERMAN_MATERIAL,)
 
 
 @given(

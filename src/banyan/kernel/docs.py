@@ -5,19 +5,25 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_type_hints
 
 import jinja2
 import msgspec
+from markupsafe import Markup, escape
 
 from banyan.kernel.contract import Problem
+from banyan.kernel.refusal import phrase
 from banyan.kernel.schemas import REF, Json
 
 _METHODS = ("get", "post", "put", "patch", "delete")
-_DEEPEST = 4
+_DEEPEST = 5
+_NARROW = 56
+_FARTHEST = 2**63 - 1
+"""A bound that only says how large the database's integers are, which nobody has to read."""
 
 
 @dataclass(frozen=True)
@@ -28,36 +34,108 @@ class Page:
     security_policy: str
 
 
+@dataclass(frozen=True)
+class Operation:
+    """Something that can be asked, as the document tells it."""
+
+    path: str
+    method: str
+    told: Json
+
+    @property
+    def name(self) -> str:
+        """What the operation is called, and its place on the page."""
+        return str(self.told["operationId"])
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a token is needed."""
+        return "security" in self.told
+
+    @property
+    def body(self) -> Json | None:
+        """The schema of what is sent."""
+        told = self.told.get("requestBody")
+        return told["content"]["application/json"]["schema"] if told else None
+
+    @property
+    def answer(self) -> Json | None:
+        """The schema of what comes back when all goes well."""
+        good = min(self.told["responses"])
+        contents = self.told["responses"][good].get("content", {})
+        return next((content["schema"] for content in contents.values()), None)
+
+    @property
+    def refusals(self) -> list[tuple[str, str, str]]:
+        """What may be refused: status, code and why."""
+        return [
+            (status, code.strip("`"), why)
+            for status, answer in self.told["responses"].items()
+            if "x-codes" in answer
+            for code, _, why in (
+                line.partition(": ") for line in answer["description"].splitlines()
+            )
+        ]
+
+    @property
+    def codes(self) -> set[str]:
+        """The codes of all problems that may come back."""
+        return {code for _, code, _ in self.refusals}
+
+    def asks(self, place: str, *, required: bool) -> list[Json]:
+        """List the parameters of one place: `path`, `query` or `header`."""
+        found = [one for one in self.told["parameters"] if one["in"] == place]
+        return [one for one in found if one["required"] == required]
+
+
 def page(document: Json, problems: Mapping[str, Sequence[type[Problem]]]) -> Page:
     """Write the page of an OpenAPI document."""
-    template = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
-    ).get_template("docs_page.html")
+    )
+    environment.filters.update(prose=_prose, limits=_limits, title=_title)
+    told = list(_operations(document["paths"]))
     shared = document["components"]["schemas"]
-    html = template.render(
+    spread = environment.get_template("docs_page.html").render(
         info=document["info"],
         document_at="/openapi.json",
-        groups=_groups(document["paths"]),
+        groups=_groups(told),
         schemas=shared,
         problems=problems,
+        usual=_usual(told),
+        asked_by=lambda code: [one for one in told if code in one.codes],
         name_of=_name,
-        limits_of=lambda schema: " · ".join(_limits(schema)),
-        curl=lambda path, method, operation: _curl(path, method, operation, shared),
+        phrase=phrase,
+        curl=Curl(told, shared).of,
+        example=lambda schema: _written(Examples(shared).whole(schema)),
+        refusal=lambda kind: _written(_refusal(kind)),
+        deepest=_DEEPEST,
     )
+    html = re.sub(r"\n\s*(?=<)", "\n", spread)
     return Page(html=html.encode(), security_policy=_policy(html))
 
 
-def _groups(paths: Json) -> dict[str, list[tuple[str, str, Json]]]:
-    """Sort operations by their first tag, and within it as the paths are sorted."""
-    groups: dict[str, list[tuple[str, str, Json]]] = {}
+def _operations(paths: Json) -> Iterator[Operation]:
     for path, item in paths.items():
         for method in _METHODS:
-            if operation := item.get(method):
-                groups.setdefault(operation["tags"][0], []).append((path, method, operation))
-    return dict(sorted(groups.items()))
+            if told := item.get(method):
+                yield Operation(path, method, told)
+
+
+def _groups(told: Iterable[Operation]) -> dict[str, list[Operation]]:
+    """Sort operations by their first tag; what is open to everybody comes first."""
+    groups: dict[str, list[Operation]] = {}
+    for one in told:
+        groups.setdefault(one.told["tags"][0], []).append(one)
+    return dict(sorted(groups.items(), key=lambda item: (item[1][0].guarded, item[0])))
+
+
+def _usual(told: Sequence[Operation]) -> list[str]:
+    """List the problems that every operation may answer, which need not be told with each."""
+    return sorted(set[str].intersection(*(one.codes for one in told))) if told else []
 
 
 def _policy(html: str) -> str:
@@ -71,65 +149,219 @@ def _policy(html: str) -> str:
     )
 
 
+def _prose(text: str) -> Markup:
+    """Set as code what stands between backticks."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
+
+
+def _title(name: str) -> str:
+    """Write the name of a schema as it is spoken: `Page_Toy_` is a page of toys."""
+    return re.sub(r"^(\w+?)_(\w+)_$", r"\1 of \2", name)
+
+
 def _limits(schema: Json) -> Iterator[str]:
     """Say in short what a value must keep to."""
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    signs |= {"minLength": "length ≥", "maxLength": "length ≤"}
     for name, sign in signs.items():
-        if name in schema and abs(schema[name]) < 2**63 - 1:
-            yield f"{sign} {schema[name]}"
-    if "default" in schema and schema["default"] is not None:
-        yield f"by default {msgspec.json.encode(schema['default']).decode()}"
+        if name in schema and abs(schema[name]) < _FARTHEST:
+            yield f"{sign} {schema[name]:,}"
+    for kind, unit in (("Length", "characters"), ("Items", "items"), ("Properties", "entries")):
+        least, most = schema.get(f"min{kind}"), schema.get(f"max{kind}")
+        if least and most:
+            yield f"{least:,} to {most:,} {unit}"
+        elif least or most:
+            yield f"{'at least' if least else 'up to'} {least or most:,} {unit}"
+    if schema.get("default") not in (None, "", [], {}):
+        yield f"default {msgspec.json.encode(schema['default']).decode()}"
 
 
-def _curl(path: str, method: str, operation: Json, shared: Json) -> str:
-    """Show how to ask: what is obligatory, with made-up values."""
-    said = [f'curl -X {method.upper()} "$BANYAN{path.replace("{", "$").replace("}", "")}"']
-    if "security" in operation:
-        said.append('-H "Authorization: Bearer $TOKEN"')
-    said += [
-        f"-H '{p['name']}: {_HEADERS.get(p['name'], '…')}'"
-        for p in operation["parameters"]
-        if p["in"] == "header" and p["required"]
-    ]
-    if body := operation.get("requestBody"):
-        schema = body["content"]["application/json"]["schema"]
-        text = msgspec.json.encode(_example(schema, shared, _DEEPEST)).decode()
-        said += ["-H 'Content-Type: application/json'", "-d '" + text.replace("'", "'\\''") + "'"]
-    return " \\\n  ".join(said)
+class Curl:
+    """Says in the words of curl how to ask: what is obligatory, ready to be pasted."""
+
+    def __init__(self, told: Iterable[Operation], shared: Json) -> None:
+        self.told = {(one.method, one.path): one for one in told}
+        self.shared = shared
+        self.examples = Examples(shared)
+
+    def of(self, one: Operation) -> str:
+        """Look up what the path and the request refer to, then ask."""
+        found = {
+            said["name"]: self._above(one, said["name"])
+            or self._listed(said["name"])
+            or f"'{self.examples.least(said['schema'], said['name'])}'"
+            for said in one.asks("path", required=True)
+        }
+        sent = [said["name"] for said in one.asks("query", required=True)]
+        sent += [name for name, text in self._body(one).items() if isinstance(text, str)]
+        found |= {n: where for n in sent if n not in found and (where := self._listed(n))}
+        return "\n".join([*(f"{n}={w}" for n, w in found.items()), self._ask(one, found)])
+
+    def _ask(self, one: Operation, found: Iterable[str] = (), *, how: str = "") -> str:
+        """Write one call; what was found before is put in by its name."""
+        address = re.sub(r"{(\w+)}", r"$\1", one.path)
+        query = "&".join(
+            f"{name}={f'${name}' if name in found else self.examples.least(said['schema'], name)}"
+            for said in one.asks("query", required=True)
+            for name in (said["name"],)
+        )
+        how += "" if one.method == "get" else f" -X {one.method.upper()}"
+        words = [f'curl{how} "$BANYAN{address}{f"?{query}" if query else ""}"']
+        if one.guarded:
+            words.append('-H "Authorization: Bearer $TOKEN"')
+        names = (said["name"] for said in one.asks("header", required=True))
+        words += [f"-H {_HEADERS.get(name, repr(f'{name}: …'))}" for name in names]
+        if one.body:
+            body = self._body(one)
+            body |= {name: f"<{name}>" for name in found if isinstance(body.get(name), str)}
+            quoted = _written(body).replace("'", "'\\''")
+            filled = re.sub(r'"<(\w+)>"', '"\'"$\\1"\'"', quoted)
+            words += ["-H 'Content-Type: application/json'", f"-d '{filled}'"]
+        line = " ".join(words)
+        return line if len(line) < _NARROW else " \\\n  ".join(words)
+
+    def _body(self, one: Operation) -> Json:
+        body = self.examples.least(one.body) if one.body else {}
+        return body if isinstance(body, dict) else {}
+
+    def _above(self, one: Operation, name: str) -> str | None:
+        """Look into the list that a place in a path belongs to, or open what it stands for."""
+        steps = takewhile(lambda step: step != f"{{{name}}}", one.path.split("/"))
+        above = re.sub(r"(/{\w+})+$", "", "/".join(steps))
+        if "{" in above:
+            return None
+        if (listing := self.told.get(("get", above))) and (found := self._first(listing, name)):
+            return found
+        opening = self.told.get(("post", above))
+        if opening and "id" in self._fields(opening.answer):
+            return f"$({self._ask(opening, how=' -s')} |\n  jq -r '.id')"
+        return None
+
+    def _listed(self, name: str) -> str | None:
+        """Look into a list that is called after what it lists."""
+        end = f"/{name.replace('_', '-')}s"
+        lists = (o for (m, path), o in self.told.items() if m == "get" and path.endswith(end))
+        return next((found for one in lists if (found := self._first(one, name))), None)
+
+    def _first(self, listing: Operation, name: str) -> str | None:
+        """Take what names the first thing in a list."""
+        item = self._fields(self._fields(listing.answer).get("items", {}).get("items"))
+        field = next((one for one in (name, "id", "code", "slug") if one in item), None)
+        if field is None or "{" in listing.path:
+            return None
+        return f"$({self._ask(listing, how=' -s')} |\n  jq -r '.items[0].{field}')"
+
+    def _fields(self, schema: Json | None) -> Json:
+        while schema and "$ref" in schema:
+            schema = self.shared[_name(schema)]
+        return dict((schema or {}).get("properties", {}))
 
 
-_HEADERS = {"If-Match": '"1"', "Idempotency-Key": "0b0a4b0e-8d2f-4c5e-9d5b-6f1f0d2f7c11"}
-_TEXTS = {
+_HEADERS = {"If-Match": "'If-Match: *'", "Idempotency-Key": '"Idempotency-Key: $(date +%s)"'}
+_FORMATS = {
     "uuid": "0198f3a2-6c1e-7b3a-9c55-2f6d1e8a4b70",
     "date-time": "2026-01-01T12:00:00Z",
     "date": "2026-01-01",
 }
+_TEXTS = ("DE", "EUR", "en", "jo@example.com", "https://example.com/", "a:b", "1.0")
 
 
-def _example(schema: Json, shared: Json, depth: int) -> Any:
-    """Make up a value: of an object what is obligatory, or one field if nothing is."""
-    while "$ref" in schema or "anyOf" in schema:
-        schema = shared[_name(schema)] if "$ref" in schema else schema["anyOf"][0]
-    match schema.get("type"):
-        case "object":
-            fields = schema.get("properties", {}) if depth else {}
-            names = [name for name in schema.get("required", ()) if name in fields]
-            made_up: Any = {
-                name: _example(fields[name], shared, depth - 1)
-                for name in names or list(fields)[:1]
-            }
-        case "array":
-            items = schema.get("prefixItems") or [one for one in (schema.get("items"),) if one]
-            made_up = [_example(one, shared, depth - 1) for one in items] if depth else []
-        case "integer" | "number":
-            made_up = max(schema.get("minimum", 1), 1)
-        case "boolean":
-            made_up = True
-        case _:
-            known = [*schema.get("enum", ()), _TEXTS.get(schema.get("format", ""), "text")]
-            made_up = known[0]
-    return made_up
+class Examples:
+    """Makes up values that keep to their schemas."""
+
+    def __init__(self, shared: Json) -> None:
+        self.shared = shared
+
+    def least(self, schema: Json, name: str = "text") -> Any:
+        """Make up what is obligatory and nothing else."""
+        return self._value(schema, name, _DEEPEST, whole=False)
+
+    def whole(self, schema: Json, name: str = "text") -> Any:
+        """Make up every field."""
+        return self._value(schema, name, _DEEPEST, whole=True)
+
+    def _value(self, schema: Json, name: str, depth: int, *, whole: bool) -> Any:
+        while "$ref" in schema or "anyOf" in schema:
+            schema = self.shared[_name(schema)] if "$ref" in schema else schema["anyOf"][0]
+        known = [*schema.get("examples", ()), *schema.get("enum", ())]
+        if known:
+            return known[0]
+        match schema.get("type"):
+            case "object":
+                made_up: Any = self._object(schema, depth - 1, whole=whole) if depth else {}
+            case "array":
+                made_up = self._array(schema, name, depth - 1, whole=whole) if depth else []
+            case "integer" | "number":
+                least = schema.get("exclusiveMinimum", 0) + 1
+                made_up = min(
+                    max(schema.get("minimum", least), least), schema.get("maximum", least)
+                )
+            case "boolean":
+                made_up = True
+            case "null":
+                made_up = None
+            case _:
+                made_up = _text(schema, name)
+        return made_up
+
+    def _object(self, schema: Json, depth: int, *, whole: bool) -> Json:
+        told = schema.get("properties", {})
+        made_up = {
+            name: self._value(field, name, depth, whole=whole)
+            for name, field in told.items()
+            if whole or name in schema.get("required", ())
+        }
+        others = schema.get("additionalProperties")
+        if isinstance(others, dict) and (whole or "minProperties" in schema):
+            key = _text(schema.get("propertyNames", {}), "key")
+            made_up[key] = self._value(others, "text", depth, whole=whole)
+        return made_up
+
+    def _array(self, schema: Json, name: str, depth: int, *, whole: bool) -> list[Any]:
+        items = schema.get("prefixItems") or [one for one in (schema.get("items"),) if one]
+        if not (whole or schema.get("minItems")):
+            return []
+        return [self._value(one, name.removesuffix("s"), depth, whole=whole) for one in items]
+
+
+def _text(schema: Json, name: str) -> str:
+    """Take the first text that fits, best one that says what it stands for."""
+    told = name.replace("_", " ")
+    texts = (_FORMATS.get(schema.get("format", ""), told), told.replace(" ", "-"), *_TEXTS)
+    most = schema.get("maxLength", _FARTHEST)
+    fitting = (t for t in texts if len(t) <= most and re.search(schema.get("pattern", ""), t))
+    return next(fitting, told)
+
+
+def _refusal(kind: type[Problem]) -> Json:
+    """Make up the document of a problem: what all have, and the fields that explain it."""
+    return {
+        "type": f"/problems/{kind.code}",
+        "title": kind.title(),
+        "status": kind.status,
+        "code": kind.code,
+        **_explained(kind),
+    }
+
+
+def _explained(kind: type[Problem]) -> Json:
+    try:
+        hints = get_type_hints(kind)
+        names = [field.name for field in fields(cast(Any, kind))]
+        schemas, shared = msgspec.json.schema_components(
+            [hints[name] for name in names], ref_template=f"{REF}{{name}}"
+        )
+    except (NameError, TypeError):
+        # A field that JSON Schema has no word for is sent as text; the page does without it.
+        return {}
+    examples = Examples(shared)
+    told = zip(names, schemas, strict=True)
+    return {name: examples.whole(schema, name) for name, schema in told}
+
+
+def _written(value: Any) -> str:
+    """Write JSON on one line if it is short, else indented."""
+    line = msgspec.json.encode(value)
+    return (line if len(line) < _NARROW else msgspec.json.format(line, indent=2)).decode()
 
 
 def _name(schema: Json) -> str:

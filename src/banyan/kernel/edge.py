@@ -13,7 +13,6 @@ from typing import Any
 
 from banyan.kernel import link, telemetry
 from banyan.kernel.idempotency import Idempotency
-from banyan.kernel.language import Visit
 from banyan.kernel.refusal import (
     BadRequest,
     BodyTooLarge,
@@ -140,10 +139,7 @@ class _Answer:
         more += [pair for pair in _UNLESS_SAID.items() if pair[0] not in names]
         if self.idempotency and self.idempotency.replayed:
             more.append((b"idempotent-replayed", b"true"))
-        visit: Visit | None = self.scope.get(VISIT)
-        if visit and self.status < 400:  # noqa: PLR2004 - a refusal is in English everywhere
-            if b"content-language" not in names:
-                more.append((b"content-language", visit.locale.encode()))
+        if VISIT in self.scope and self.status < 400:  # noqa: PLR2004 - a refusal is in English
             more.append((b"vary", b"Accept-Language, Banyan-Market"))
         return more
 

@@ -13,8 +13,8 @@ modules. Its handlers take apart the request, ask one contract and return the an
 
         @get("/{toy:str}")
         async def show(self, toy: FromPath[ToyId], visit: Visiting) -> Answer[Toy]:
-            found = await self.toybox.toy(toy=toy, locale=visit.locale)
-            return tagged(found, found.version)
+            found = await self.toybox.toy(toy=toy, wishes=visit.wishes)
+            return tagged(found, found.version, locale=found.locale)
 
 
     class ToysAdmin(Controller):
@@ -153,33 +153,37 @@ def build(
     title: str = "Banyan",
     version: str = "0",
     locales: Sequence[str] = ("en",),
+    elsewhere: Sequence[ControllerRouterHandler] = (),
 ) -> litestar.Litestar:
     """Make the ASGI app of some controllers, with everything that stands around them.
 
     `dependencies` are what controllers may name: the contracts, by their modules, and the likes of
-    `ids` and `clock`. `ready` tells of each part of the house whether it can do its work. Of
-    `locales`, the first is spoken where none of the others is wanted.
+    `ids` and `clock`. `ready` tells of each part of the house whether it can do its work. `locales`
+    are the languages of the house, for those who have none of their own to offer. Routes that are
+    answered `elsewhere` are in the API document only, which describes the whole wherever it is.
     """
-    about = About(title=title, version=version, ready=ready)
-    app = litestar.Litestar(
-        [
-            _wired(Reception, {"about": about}),
-            *(_wired(route, dependencies) for route in routes),
-        ],
-        before_request=translation.foreseen,
-        debug=False,
-        dependencies={
-            "visit": Provide(_visitor(tuple(locales)), sync_to_thread=False),
-            "expected": Provide(_expected, sync_to_thread=False),
-        },
-        exception_handlers={Exception: translation.refused},
-        logging_config=None,
-        openapi_config=None,
-        request_class=Request,
-        request_max_body_size=MOST_BYTES,
-        response_class=Answer,
+
+    def assembled(*parts: ControllerRouterHandler) -> litestar.Litestar:
+        return litestar.Litestar(
+            [_wired(part, {**dependencies, "about": about}) for part in parts],
+            before_request=translation.foreseen,
+            debug=False,
+            dependencies={
+                "visit": Provide(_visitor(tuple(locales)), sync_to_thread=False),
+                "expected": Provide(_expected, sync_to_thread=False),
+            },
+            exception_handlers={Exception: translation.refused},
+            logging_config=None,
+            openapi_config=None,
+            request_class=Request,
+            request_max_body_size=MOST_BYTES,
+            response_class=Answer,
+        )
+
+    about = About(
+        title=title, version=version, ready=ready, described=lambda: assembled(*routes, *elsewhere)
     )
-    about.app = app
+    app = assembled(Reception, *routes)
     app.asgi_handler = cast(Any, Edge(cast(Any, app.asgi_handler), gate))
     return app
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from banyan.kernel.contract import Value
@@ -13,14 +13,21 @@ LOCALE = r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,4}$"
 MARKET = r"^[a-z0-9][a-z0-9-]{0,31}$"
 
 _MOST_RANGES = 16
-_RANGE = re.compile(r"\s*([A-Za-z0-9-]+)\s*(?:;\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*)?")
+_RANGE = re.compile(
+    r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,7})\s*(?:;\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*)?"
+)
 
 
 class Visit(Value, frozen=True, kw_only=True):
-    """The market that was asked for, if any, and the language to answer in."""
+    """The market and the languages that were asked for, if any, the best language first.
+
+    `locale` is the one of them that the house speaks. Who speaks others chooses from the `wishes`,
+    and says in which language the answer is.
+    """
 
     market: str | None
-    locale: str
+    locale: str | None
+    wishes: tuple[str, ...] = ()
 
 
 def visit_of(
@@ -30,8 +37,8 @@ def visit_of(
     market = _well_spelled("market", asked.get("market"), MARKET)
     general = _well_spelled("Banyan-Market", headers.get("banyan-market"), MARKET)
     locale = _well_spelled("locale", asked.get("locale"), LOCALE)
-    wishes = ",".join(filter(None, (locale, headers.get("accept-language"))))
-    return Visit(market=market or general, locale=negotiate(wishes, locales, locales[0]))
+    wishes = _wishes(",".join(filter(None, (locale, headers.get("accept-language")))))
+    return Visit(market=market or general, locale=choose(wishes, locales), wishes=wishes)
 
 
 def _well_spelled(parameter: str, told: str | None, pattern: str) -> str | None:
@@ -41,12 +48,21 @@ def _well_spelled(parameter: str, told: str | None, pattern: str) -> str | None:
     return told
 
 
-@lru_cache(maxsize=1024)
 def negotiate(accept_language: str, offered: tuple[str, ...], default: str) -> str:
+    """Choose a language by what somebody tells of theirs, such as an Accept-Language."""
+    return choose(_wishes(accept_language), offered) or default
+
+
+@lru_cache(maxsize=1024)
+def choose(wishes: tuple[str, ...], offered: tuple[str, ...]) -> str | None:
     """Choose a language by lookup (RFC 4647, section 3.4): each wish is shortened until it fits."""
     spelled = {language.lower(): language for language in offered}
-    shortened = (short for wish in _wishes(accept_language) for short in _shortened(wish))
-    return next((spelled[short] for short in shortened if short in spelled), default)
+    return next((spelled[tag] for tag in lookup(wishes) if tag in spelled), None)
+
+
+def lookup(wishes: Iterable[str]) -> tuple[str, ...]:
+    """List the tags that lookup tries, in lower case: of de-AT and en, these are de-at, de, en."""
+    return tuple(short for wish in wishes for short in _shortened(wish.lower()))
 
 
 def _shortened(wish: str) -> Iterator[str]:
@@ -58,10 +74,9 @@ def _shortened(wish: str) -> Iterator[str]:
         parts.pop()
 
 
-def _wishes(accept_language: str) -> Iterator[str]:
+@lru_cache(maxsize=1024)
+def _wishes(accept_language: str) -> tuple[str, ...]:
     """List the ranges of an Accept-Language, best first; what does not read as one is skipped."""
     ranges = (_RANGE.fullmatch(part) for part in accept_language.split(",")[:_MOST_RANGES])
     weighed = [(float(found[2] or 1), found[1].lower()) for found in ranges if found]
-    for weight, wish in sorted(weighed, key=lambda pair: -pair[0]):
-        if weight:
-            yield wish
+    return tuple(wish for weight, wish in sorted(weighed, key=lambda pair: -pair[0]) if weight)

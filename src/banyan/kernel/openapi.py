@@ -16,7 +16,7 @@ from typing import Annotated, Any, cast
 
 import litestar
 import msgspec
-from litestar.enums import ParamType
+from litestar.enums import MediaType, ParamType
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import ParameterKwarg
 from litestar.routes import HTTPRoute
@@ -171,17 +171,24 @@ def _answers(handler: HTTPRouteHandler, schemas: Schemas) -> Json:
         kind = returned.args[0] if returned.args else Any
     good: Json = {"description": phrase(handler.status_code)}
     if kind is not type(None) and kind is not None:
-        good["content"] = {"application/json": {"schema": schemas.of(kind)}}
+        good["content"] = {_media_type(handler): {"schema": schemas.of(kind)}}
     answers = {str(handler.status_code): good}
     if _is_tagged(handler):
         answers["304"] = {"description": phrase(304)}
     return answers
 
 
+def _media_type(handler: HTTPRouteHandler) -> str:
+    """Name what the answer is written in: the media type that the handler declares, else JSON."""
+    declared = handler.media_type or MediaType.JSON
+    return declared.value if isinstance(declared, MediaType) else declared
+
+
 def _is_tagged(handler: HTTPRouteHandler) -> bool:
-    """Whether the answer carries an ETag by which a reader can keep it."""
+    """Whether the answer carries an ETag by which a reader can keep it: what is JSON does."""
     answers_itself = handler.parsed_return_field.is_subclass_of(litestar.Response)
-    return answers_itself and "GET" in handler.http_methods
+    is_json = _media_type(handler) == MediaType.JSON.value
+    return answers_itself and is_json and "GET" in handler.http_methods
 
 
 def _refusals(handler: HTTPRouteHandler, schemas: Schemas) -> Json:

@@ -26,18 +26,17 @@ class Health(Value, frozen=True, kw_only=True):
 
 @dataclass
 class About:
-    """What there is to say of an app; its document is written when it is first asked for."""
+    """What there is to say of a house; its document is written when it is first asked for."""
 
     title: str
     version: str
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
-    app: litestar.Litestar | None = None
+    described: Callable[[], litestar.Litestar]
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """The API of the app (OpenAPI 3.1)."""
-        assert self.app, "the app is there before its first request"
-        return openapi.document(self.app, title=self.title, version=self.version)
+        """The API of the whole house (OpenAPI 3.1)."""
+        return openapi.document(self.described(), title=self.title, version=self.version)
 
     @cached_property
     def json(self) -> bytes:

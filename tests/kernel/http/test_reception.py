@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import re
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import schemathesis
 from hypothesis import strategies as st
 from schemathesis.engine import events, from_schema
 
 from banyan.kernel import openapi
-from banyan.kernel.http import Controller, build, get
+from banyan.kernel.http import Answer, Controller, build, get
 from banyan.kernel.paging import cursor
 from tests.kernel.http.house import Parts, Porter, house
 from tests.kernel.http.toybox import ToyboxService
@@ -83,6 +85,36 @@ async def test_two_operations_never_share_a_name(parts: Parts) -> None:
 
     with pytest.raises(TypeError, match="twins_one"):
         openapi.document(app, title="", version="")
+
+
+async def test_an_answer_is_described_in_the_media_type_that_its_handler_declares(
+    parts: Parts,
+) -> None:
+    class Pictures(Controller):
+        @get("/drawing", media_type="image/svg+xml")
+        async def drawing(self) -> Answer[str]:
+            return Answer("<svg/>")
+
+        @get("/caption")
+        async def caption(self) -> str:
+            return "A toy"
+
+        @get("/size")
+        async def size(self) -> Answer[int]:
+            return Answer(7)
+
+    app: Any = build([Pictures], dependencies={}, gate=Porter(), ready=parts.look)
+
+    paths = openapi.document(app, title="", version="")["paths"]
+
+    answers = {path: item["get"]["responses"] for path, item in paths.items()}
+    assert {path: list(told["200"]["content"]) for path, told in answers.items()} == {
+        "/drawing": ["image/svg+xml"],
+        "/caption": ["text/plain"],
+        "/size": ["application/json"],
+    }
+    assert answers["/drawing"]["200"]["content"]["image/svg+xml"] == {"schema": {"type": "string"}}
+    assert [path for path, told in answers.items() if "304" in told] == ["/size"]
 
 
 async def test_a_body_is_described_as_strictly_as_it_is_read(document: dict[str, Any]) -> None:
@@ -160,7 +192,61 @@ async def test_people_can_read_the_document_without_running_anything(
     assert 'id="toys_browse"' in page.text
     assert 'id="schema-NewToy"' in page.text
     assert 'id="problem-not_for_rent"' in page.text
-    assert "curl -X PATCH" in page.text
+
+
+async def test_every_link_on_the_page_leads_to_something_on_it(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/docs")).text
+
+    places = re.findall(r'id="([^"]+)"', page)
+    links = set(re.findall(r'href="#([^"]+)"', page))
+    assert len(places) == len(set(places))
+    assert links
+    assert links <= set(places)
+
+
+async def test_a_sample_looks_up_what_it_asks_about(client: httpx.AsyncClient) -> None:
+    show = await _sample(client, "toys_show")
+    change = await _sample(client, "toys_admin_change")
+
+    assert show.splitlines() == [
+        """toy=$(curl -s "$BANYAN/api/store/toys" |""",
+        """  jq -r '.items[0].id')""",
+        """curl "$BANYAN/api/store/toys/$toy\"""",
+    ]
+    assert """curl -X PATCH "$BANYAN/api/admin/toys/$toy\"""" in change
+    assert """-H "Authorization: Bearer $TOKEN\"""" in change
+    assert "-H 'If-Match: *'" in change
+
+
+async def test_a_sample_sends_a_body_that_is_accepted(client: httpx.AsyncClient) -> None:
+    body = re.search(r"-d '(.+)'", await _sample(client, "toys_admin_create"), re.DOTALL)
+    assert body
+
+    made = await client.post(
+        "/api/admin/toys",
+        json=msgspec.json.decode(body[1]),
+        headers={"authorization": "Bearer keeper"},
+    )
+
+    assert made.status_code == 201
+
+
+async def test_a_problem_is_shown_as_it_is_sent(client: httpx.AsyncClient) -> None:
+    sent = await client.get("/api/store/toys/0198f3a2-6c1e-7b3a-9c55-2f6d1e8a4b70")
+
+    page = html.unescape((await client.get("/docs")).text)
+    article = page.partition('id="problem-unknown_toy"')[2].partition("</article>")[0]
+    shown = msgspec.json.decode(article.partition("<pre><code>")[2].partition("</code>")[0])
+    assert shown == {name: sent.json()[name] for name in shown}
+    assert set(sent.json()) - set(shown) == {"detail", "instance", "trace_id"}
+    assert 'href="#toys_show"' in article
+
+
+async def _sample(client: httpx.AsyncClient, operation: str) -> str:
+    """Read how the page would ask."""
+    page = html.unescape((await client.get("/docs")).text)
+    article = page.partition(f'<article id="{operation}"')[2]
+    return article.partition("<pre><code>")[2].partition("</code>")[0]
 
 
 def test_nothing_that_can_be_made_up_finds_the_house_off_its_guard(

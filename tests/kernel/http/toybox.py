@@ -226,9 +226,10 @@ class Greetings(Controller):
     tags = ("greetings",)
 
     @get()
-    async def greet(self, visit: Visiting) -> dict[str, str | None]:
+    async def greet(self, visit: Visiting) -> Answer[dict[str, str | None]]:
         """Say in which market and language the visitor is met."""
-        return {"market": visit.market, "locale": visit.locale}
+        met = {"market": visit.market, "locale": visit.locale}
+        return tagged(met, 1, locale=visit.locale)
 
     @get("/broken", include_in_schema=False)
     async def broken(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from banyan.modules.catalog.contract import (
     Attribute,
     Category,
@@ -21,8 +23,12 @@ CLOTHES = Category(slug="clothes", title={EN: "Clothes", DE: "Kleidung"})
 SHIRTS = Category(slug="shirts", title={EN: "Shirts"}, parent="clothes")
 
 MATERIAL = Attribute(
-    code="material", title={EN: "Material"}, kind="choice", choices=("cotton", "linen")
+    code="material",
+    title={EN: "Material"},
+    kind="choice",
+    choices=("cotton", "linen"),
 )
+GERMAN_MATERIAL = replace(MATERIAL, words={DE: {"cotton": "Baumwolle", "linen": "Leinen"}})
 
 SHIRT = Product(
     id=ProductId(UUID(int=1)),
@@ -37,6 +43,14 @@ SHIRT = Product(
     pictures=(Picture(url="https://shop.example/shirt.jpg", alt="A shirt"),),
     translations={DE: ProductText(title="Hemd", description="<p>Ein Hemd</p>")},
 )
+
+GERMAN_SHIRT = replace(
+    SHIRT,
+    translations={
+        DE: ProductText(title="Hemd", words={"Size": "Größe", "S": "klein", "A shirt": "Ein Hemd"})
+    },
+)
+"""A shirt with words of its own in German: an option, a value of it, and a picture's."""
 
 
 def product(number: int, *, skus: int = 1) -> Product:

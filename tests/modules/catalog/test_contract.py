@@ -27,7 +27,16 @@ from banyan.modules.catalog.contract import (
 )
 from banyan.modules.catalog.module import module
 from banyan.vocabulary import ProductId, Sku
-from tests.modules.catalog.examples import CLOTHES, EN, MATERIAL, SHIRT, SHIRTS, product
+from tests.modules.catalog.examples import (
+    CLOTHES,
+    EN,
+    GERMAN_MATERIAL,
+    GERMAN_SHIRT,
+    MATERIAL,
+    SHIRT,
+    SHIRTS,
+    product,
+)
 from tests.modules.catalog.fake import FakeCatalog
 
 LINKS = {"direct": direct, "wire": wire}
@@ -47,9 +56,9 @@ async def catalog(
 
 
 async def test_a_product_is_returned_as_it_was_saved(catalog: Catalog) -> None:
-    (saved,) = await catalog.save(products=(SHIRT,))
+    (saved,) = await catalog.save(products=(GERMAN_SHIRT,))
 
-    assert saved == replace(SHIRT, version=1)
+    assert saved == replace(GERMAN_SHIRT, version=1)
     assert await catalog.product(product=SHIRT.id) == saved
 
 
@@ -310,8 +319,8 @@ async def test_an_attribute_keeps_what_products_say(catalog: Catalog) -> None:
 
 
 async def test_an_attribute_has_versions(catalog: Catalog) -> None:
-    first = await catalog.save_attribute(attribute=MATERIAL, expected=0)
-    again = await catalog.save_attribute(attribute=MATERIAL)
+    first = await catalog.save_attribute(attribute=GERMAN_MATERIAL, expected=0)
+    again = await catalog.save_attribute(attribute=GERMAN_MATERIAL)
     second = await catalog.save_attribute(attribute=replace(MATERIAL, facet=True), expected=1)
 
     assert (first.version, again.version, second.version) == (1, 1, 2)

@@ -28,7 +28,7 @@ from banyan.modules.catalog.contract import (
     StaleProduct,
     Variant,
 )
-from banyan.vocabulary import Sku
+from banyan.vocabulary import Locale, Sku
 from tests.modules.catalog.examples import CLOTHES, DE, EN, MATERIAL, SHIRT, SHIRTS
 
 WORDS = st.text(alphabet="abcdefgh", min_size=1, max_size=3)
@@ -117,6 +117,42 @@ def test_a_contradiction_is_told_by_its_place(wrong: dict[str, object], pointer:
         model.tidy([replace(SHIRT, **wrong)])
 
     assert refused.value.pointer == pointer
+
+
+def test_a_product_says_its_words_in_other_languages() -> None:
+    said = {"Size": "Größe", "S": "klein", "M": "mittel", "A shirt": "Ein Hemd", "linen": "Leinen"}
+    product = replace(
+        SHIRT, attributes={"fabric": "linen"}, translations={DE: ProductText(words=said)}
+    )
+
+    assert model.tidy([product]) == (product,)
+
+
+@pytest.mark.parametrize(
+    ("words", "pointer"),
+    [
+        ({"Sise": "Größe"}, "/translations/de/words/Sise"),
+        ({"Shirt": "Hemd"}, "/translations/de/words/Shirt"),
+        ({"S": ""}, "/translations/de/words/S"),
+        ({"S": "M"}, "/translations/de/words"),
+        ({"S": "eins", "M": "eins"}, "/translations/de/words"),
+    ],
+)
+def test_a_word_is_the_products_own_and_says_one_thing(words: dict[str, str], pointer: str) -> None:
+    with pytest.raises(InvalidProduct) as refused:
+        model.tidy([replace(SHIRT, translations={DE: ProductText(words=words)})])
+
+    assert refused.value.pointer == pointer
+
+
+def test_a_dialect_says_nothing_that_its_language_says_of_something_else() -> None:
+    german = ProductText(words={"S": "klein", "M": "mittel"})
+    swiss = ProductText(words={"M": "klein"})
+
+    with pytest.raises(InvalidProduct) as refused:
+        model.tidy([replace(SHIRT, translations={Locale("de-CH"): swiss, DE: german})])
+
+    assert refused.value.pointer == "/translations/de-CH/words"
 
 
 def test_a_batch_is_bounded_and_names_nobody_twice() -> None:
@@ -228,6 +264,7 @@ def test_what_a_product_refers_to_must_exist() -> None:
         ({"kind": "text"}, "/choices"),
         ({"choices": ()}, "/choices"),
         ({"choices": ("cotton", "cotton")}, "/choices"),
+        ({"words": {DE: {"silk": "Seide"}}}, "/words/de/silk"),
     ],
 )
 def test_an_attribute_agrees_with_itself(wrong: dict[str, object], pointer: str) -> None:

@@ -247,8 +247,24 @@ async def test_a_drifted_counter_is_found_and_mended(shop: Bench) -> None:
 
     found, mended, after = await service.audit(), await service.mend(), await service.audit()
 
-    assert [len(found), len(mended), len(after)] == [1, 1, 0]
+    assert found == ["lamp in near: on hand 3, moved 3; reserved 3, kept 1"]
+    assert mended == ["lamp in near: on hand 3 as moved, reserved 1 as kept"]
+    assert after == []
     assert await available(inventory) == 2
+
+
+async def test_each_warehouse_in_which_a_sku_has_drifted_is_mended_by_name(shop: Bench) -> None:
+    inventory = await stock(shop, near=3, far=4)
+    service = shop.app.rooms["inventory"].services[Inventory]
+    await shop.app.rooms["inventory"].database.value("UPDATE levels SET on_hand = 7")
+
+    mended = await service.mend()
+
+    assert mended == [
+        "lamp in far: on hand 4 as moved, reserved 0 as kept",
+        "lamp in near: on hand 3 as moved, reserved 0 as kept",
+    ]
+    assert await available(inventory) == 7
 
 
 async def test_a_reservation_costs_six_statements(shop: Bench) -> None:

@@ -85,7 +85,7 @@ def test_a_letter_is_written_as_its_reader_writes(
 def test_the_day_is_that_of_the_shop() -> None:
     said = model.write(letter(), shop="Lamps", timezone=ZoneInfo("Europe/Berlin"))
 
-    assert "January 2, 2026" in said.text
+    assert "January 2, 2026" in said.text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 @pytest.mark.parametrize("language", model.languages(ORDER_CONFIRMED))
@@ -118,6 +118,32 @@ def test_an_american_address_stands_as_it_does_there() -> None:
     said = written(replace(ORDER, shipping_address=address))
 
     assert "Juneau, AK 99801\n  United States" in said.text
+
+
+def test_a_region_elsewhere_stands_behind_the_town() -> None:
+    address = replace(ADDRESS, city="Roma", region="RM", postal_code="00184", country="IT")
+
+    said = written(replace(ORDER, shipping_address=address))
+
+    assert "00184 Roma (RM)\n  Italy" in said.text
+
+
+def test_what_one_unit_costs_is_told_where_there_are_several() -> None:
+    single = replace(LAMP, quantity=1, title="Vase", unit_price=LAMP.subtotal)
+
+    said = written(replace(ORDER, lines=(LAMP, single)))
+
+    assert said.text.count(" each)") == 1
+    assert Reader(said.html).text.count("€1,234.50 each") == 1
+
+
+def test_shipping_for_nothing_is_called_free() -> None:
+    totals = replace(ORDER.totals, shipping=Money(amount=0, currency="EUR"))
+
+    said = written(replace(ORDER, totals=totals))
+
+    assert "Shipping: Free" in said.text
+    assert "Shipping Free" in Reader(said.html).text
 
 
 def test_a_letter_whose_reader_was_forgotten_can_still_be_read() -> None:

@@ -19,6 +19,7 @@ from banyan.modules.inventory.contract import (
 )
 from banyan.modules.payments.contract import (
     AlreadyCaptured,
+    ExceedsCaptured,
     LedgerEntry,
     Payment,
     PaymentDeclined,
@@ -154,6 +155,7 @@ class FakePayments(Payments):
                 state="challenged" if challenged else "authorized",
                 amount=amount,
                 captured=nothing,
+                voided=nothing,
                 refunded=nothing,
                 redirect_url="https://bank.example/challenge" if challenged else None,
             )
@@ -169,20 +171,30 @@ class FakePayments(Payments):
         known = self.known.get(payment)
         if known is None:
             return
-        if known.captured.amount:
+        if known.captured == known.amount:
             raise AlreadyCaptured(payment=payment)
-        self.known[payment] = replace(known, state="voided")
+        self.known[payment] = replace(
+            known,
+            state="released" if known.captured.amount else "voided",
+            voided=known.amount - known.captured,
+        )
 
     async def capture(
         self, *, payment: PaymentId, capture: UUID, amount: Money | None = None
     ) -> Payment:
-        self.known[payment] = replace(self.known[payment], captured=self.known[payment].amount)
+        known = self.known[payment]
+        self.known[payment] = replace(known, captured=amount or known.amount)
         return self.known[payment]
 
     async def refund(
         self, *, payment: PaymentId, refund: UUID, amount: Money | None = None, reason: str = ""
     ) -> Payment:
-        self.known[payment] = replace(self.known[payment], refunded=self.known[payment].captured)
+        if payment not in self.known:
+            raise UnknownPayment(payment=payment)
+        known = self.known[payment]
+        if known.captured == known.refunded:
+            raise ExceedsCaptured(payment=payment, left=known.captured - known.refunded)
+        self.known[payment] = replace(known, refunded=known.captured)
         return self.known[payment]
 
     async def payment(self, *, payment: PaymentId) -> Payment:

@@ -18,16 +18,31 @@ from banyan.modules.ordering.contract import (
     UnknownShippingMethod,
     UnknownSku,
 )
+from banyan.modules.ordering.model import Terms, open_cart
+from banyan.modules.pricing.contract import MarketChanged
 from banyan.vocabulary import CartId, Locale, MarketCode, Money, Sku, UnknownMarket
 from tests.modules.ordering.conftest import CART, HOME, LAMP, SHADE, Shop, product
+from tests.modules.pricing.fake import EU
 
 
 async def test_a_cart_begins_empty_in_the_nearest_language_of_its_market(shop: Shop) -> None:
-    cart = await shop.ordering.create_cart(cart=CART, locale=Locale("de-AT"))
+    cart = await shop.ordering.create_cart(cart=CART, wishes=("fr", "de-AT"))
 
     assert (cart.market, cart.currency, cart.lines) == ("eu", "EUR", ())
     assert cart.locale == "de"
     assert await shop.ordering.create_cart(cart=CART) == cart
+
+
+@pytest.mark.parametrize(
+    ("wishes", "language"), [((), "de"), (("fr",), "de"), (("fr", "EN-gb", "de"), "en")]
+)
+def test_a_cart_speaks_what_is_wished_for_or_else_the_first_language_of_its_market(
+    wishes: tuple[str, ...], language: str
+) -> None:
+    locales = (Locale("de"), Locale("en"))
+    terms = Terms(code=EU, currency="EUR", tax_inclusive=True, locales=locales)
+
+    assert open_cart(CART, terms, wishes).locale == language
 
 
 async def test_there_is_no_cart_in_an_unknown_market(shop: Shop) -> None:
@@ -82,6 +97,20 @@ async def test_what_cannot_be_bought_is_refused(shop: Shop) -> None:
         await shop.ordering.add_line(cart=CART, sku=Sku("dream"))
     with pytest.raises(UnknownCart):
         await shop.ordering.add_line(cart=CartId(UUID(int=8)), sku=LAMP)
+
+
+async def test_a_closed_market_opens_no_carts_and_fills_none(shop: Shop) -> None:
+    await shop.ordering.create_cart(cart=CART)
+    closed = await shop.pricing.close_market(code=EU)
+    await shop.bench.hear(MarketChanged(market=closed))
+    elsewhere = CartId(UUID(int=8))
+
+    with pytest.raises(NotForSale):
+        await shop.ordering.add_line(cart=CART, sku=LAMP)
+    with pytest.raises(UnknownMarket):
+        await shop.ordering.create_cart(cart=elsewhere, market=EU)
+
+    assert (await shop.ordering.create_cart(cart=elsewhere)).market == "us"
 
 
 async def test_a_cart_holds_a_sane_number_of_units(shop: Shop) -> None:

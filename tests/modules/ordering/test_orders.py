@@ -13,6 +13,7 @@ from banyan.modules.ordering.contract import (
     CartClosed,
     CartIncomplete,
     EmptyCart,
+    MarketClosed,
     NotCancelable,
     NotInStock,
     OrderCanceled,
@@ -23,8 +24,10 @@ from banyan.modules.ordering.contract import (
     UnknownPaymentMethod,
 )
 from banyan.modules.payments.contract import Payment, PaymentAuthorized
-from banyan.vocabulary import CartId, PaymentId
+from banyan.modules.pricing.contract import MarketChanged
+from banyan.vocabulary import CartId, Money, PaymentId
 from tests.modules.ordering.conftest import CART, LAMP, Shop
+from tests.modules.pricing.fake import EU
 
 
 async def test_a_checkout_confirms_and_tells_once(shop: Shop) -> None:
@@ -116,6 +119,34 @@ async def test_a_changed_price_is_told_and_never_silently_charged(shop: Shop) ->
     assert shop.payments.known == {}
     assert (await shop.ordering.cart(cart=CART)).totals.total.amount == 6489
     assert (await shop.check_out()).totals.total.amount == 6489
+
+
+async def test_a_cart_in_a_closed_market_is_not_ordered_before_that_opens_again(shop: Shop) -> None:
+    await shop.filled()
+    closed = await shop.pricing.close_market(code=EU)
+
+    with pytest.raises(MarketClosed):
+        await shop.check_out()
+    with pytest.raises(MarketClosed):
+        await shop.ordering.amend(cart=CART, email="ada@example.org")
+    await shop.pricing.save_market(market=replace(closed, open=True))
+
+    assert (await shop.check_out()).state == "confirmed"
+
+
+async def test_an_order_outlives_its_market(shop: Shop) -> None:
+    await shop.filled()
+    begun = await shop.check_out("tok_challenge")
+    await shop.bench.hear(MarketChanged(market=await shop.pricing.close_market(code=EU)))
+
+    (payment,) = shop.payments.known.values()
+    shop.payments.known[payment.id] = _authorized(shop, payment.id)
+    await shop.bench.hear(
+        PaymentAuthorized(payment=payment.id, order=begun.id, amount=payment.amount)
+    )
+
+    assert (await shop.ordering.order(order=begun.id)).state == "confirmed"
+    assert (await shop.ordering.cancel(order=begun.id)).state == "canceled"
 
 
 async def test_m4_what_costs_nothing_is_ordered_without_a_payment(shop: Shop) -> None:
@@ -228,6 +259,60 @@ async def test_a_captured_order_is_refunded_when_canceled(shop: Shop) -> None:
 
     payment = shop.payments.known[order.payment]
     assert payment.refunded == payment.amount
+
+
+async def test_of_a_partly_captured_order_the_rest_is_let_go_when_canceled(shop: Shop) -> None:
+    await shop.filled()
+    order = await shop.check_out()
+    assert order.payment
+    part = Money(amount=600, currency="EUR")
+    await shop.payments.capture(payment=order.payment, capture=UUID(int=1), amount=part)
+    before = await shop.service.audit_payments()
+
+    await shop.ordering.cancel(order=order.id)
+
+    payment = shop.payments.known[order.payment]
+    assert (payment.state, payment.refunded) == ("released", part)
+    assert payment.amount == payment.voided + payment.refunded
+    assert shop.inventory.stock[LAMP] == 5
+    assert (before, await shop.service.audit_payments()) == ([], [])
+
+
+async def test_an_order_whose_money_was_given_back_already_is_canceled_to_its_end(
+    shop: Shop,
+) -> None:
+    await shop.filled()
+    order = await shop.check_out()
+    assert order.payment
+    await shop.payments.capture(payment=order.payment, capture=UUID(int=1))
+    await shop.payments.refund(payment=order.payment, refund=UUID(int=2))
+
+    canceled = await shop.ordering.cancel(order=order.id)
+
+    assert canceled.state == "canceled"
+    assert shop.inventory.stock[LAMP] == 5
+    assert len(await shop.bench.told(OrderCanceled)) == 1
+
+
+@pytest.mark.parametrize(("voided", "refunded"), [(0, 600), (4889, 0), (0, 0)])
+async def test_money_that_is_still_held_or_kept_for_a_canceled_order_is_found(
+    shop: Shop, voided: int, refunded: int
+) -> None:
+    await shop.filled()
+    order = await shop.check_out()
+    assert order.payment
+    await shop.ordering.cancel(order=order.id)
+    shop.payments.known[order.payment] = replace(
+        shop.payments.known[order.payment],
+        state="released" if voided else "authorized",
+        captured=Money(amount=600, currency="EUR"),
+        voided=Money(amount=voided, currency="EUR"),
+        refunded=Money(amount=refunded, currency="EUR"),
+    )
+
+    assert await shop.service.audit_payments() == [
+        f"payment {order.payment} holds money for an order that is canceled"
+    ]
 
 
 async def test_a_pending_order_cannot_be_canceled(shop: Shop) -> None:

@@ -35,26 +35,32 @@ async def counter(server: Server, tmp_path: Path) -> AsyncIterator[Counter]:
 async def test_a_healthy_shop_has_no_findings(counter: Counter) -> None:
     payment = await counter.captured()
     await counter.payments.refund(payment=payment, refund=IDS.new(), amount=euros(10))
-    voided, waiting = some_payment(), some_payment()
-    await counter.authorize(voided)
-    await counter.payments.void(payment=voided)
+    voided, released, waiting = some_payment(), some_payment(), some_payment()
+    for one in (voided, released):
+        await counter.authorize(one)
+    await counter.payments.capture(payment=released, capture=IDS.new(), amount=euros(600))
+    for one in (voided, released):
+        await counter.payments.void(payment=one)
     await counter.authorize(waiting, "tok_challenge")
 
     assert await counter.findings() == []
 
 
 async def test_what_happened_at_the_bank_alone_is_found_and_recorded(counter: Counter) -> None:
-    taken, given_back, voided = some_payment(), await counter.captured(), some_payment()
-    await counter.authorize(taken)
-    await counter.authorize(voided)
+    taken, given_back = some_payment(), await counter.captured()
+    voided, released = some_payment(), some_payment()
+    for payment in (taken, voided, released):
+        await counter.authorize(payment)
     counter.merchant.capture(str(taken), 700)
     counter.merchant.refund(str(given_back), 1000)
     counter.merchant.void(str(voided))
+    counter.merchant.capture(str(released), 600)
+    counter.merchant.void(str(released))
     before = await counter.findings()
 
     done = await counter.service.mend_providers()
 
-    assert len(before) == len(done) == 3
+    assert len(before) == len(done) == 4
     assert (
         f"payment {taken}: sandbox says EUR authorized 1000, captured 700, voided 0, refunded 0; "
         "the ledger says EUR authorized 1000, captured 0, voided 0, refunded 0"
@@ -63,6 +69,7 @@ async def test_what_happened_at_the_bank_alone_is_found_and_recorded(counter: Co
     assert (await counter.payments.payment(payment=taken)).captured == euros(700)
     assert (await counter.payments.payment(payment=given_back)).refunded == TEN
     assert (await counter.payments.payment(payment=voided)).state == "voided"
+    assert (await counter.payments.payment(payment=released)).state == "released"
 
 
 async def test_money_that_is_held_for_nobody_is_found_and_let_go(counter: Counter) -> None:
@@ -78,6 +85,37 @@ async def test_money_that_is_held_for_nobody_is_found_and_let_go(counter: Counte
     assert done == f"payment {stray}: let go at sandbox, it is unknown here"
     assert counter.merchant.payment(str(stray))["status"] == "voided"
     assert counter.merchant.payment("order-of-another-shop")["status"] == "authorized"
+
+
+async def test_a_rest_that_is_held_for_nobody_is_let_go_and_what_was_taken_stays(
+    counter: Counter,
+) -> None:
+    stray = IDS.new()
+    counter.merchant.authorize(str(stray))
+    counter.merchant.capture(str(stray), 600)
+
+    (done,) = await counter.service.mend_providers()
+
+    assert done == f"payment {stray}: let go at sandbox, it is unknown here"
+    assert counter.merchant.payment(str(stray))["voided"]["amount"] == 400
+
+
+async def test_a_release_that_waits_too_long_is_found_and_finished(counter: Counter) -> None:
+    payment = some_payment()
+    await counter.authorize(payment)
+    await counter.payments.capture(payment=payment, capture=IDS.new(), amount=euros(600))
+    with dying("before call sandbox.void"):
+        await counter.payments.void(payment=payment)
+    counter.house.clock.advance(A_WHILE_SECONDS)
+    before = await counter.service.audit_waiting()
+
+    done = await counter.service.mend_waiting()
+
+    assert before == [
+        f"payment {payment}: released, waiting for sandbox since 2026-01-01 00:00 UTC"
+    ]
+    assert done == [f"payment {payment}: released"]
+    assert await counter.findings() == []
 
 
 async def test_more_pages_than_one_are_compared(

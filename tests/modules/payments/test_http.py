@@ -105,6 +105,37 @@ async def test_a_payment_is_let_go_over_http(http: httpx.AsyncClient, counter: C
     assert counter.held(payment) == (1000, 0, 1000, 0)
 
 
+async def test_of_a_partly_taken_payment_the_rest_is_let_go_over_http(
+    http: httpx.AsyncClient, counter: Counter
+) -> None:
+    payment = some_payment()
+    await counter.authorize(payment)
+    here = f"{PAYMENTS}/{payment}"
+    await http.post(f"{here}/captures", json={"amount": eur(600)}, headers=key("one"))
+
+    voided = await http.post(f"{here}/void", headers=key("two"))
+    again = await http.post(f"{here}/void", headers=key("three"))
+    more = await http.post(f"{here}/captures", json={"amount": eur(1)}, headers=key("four"))
+    given = await http.post(f"{here}/refunds", json={}, headers=key("five"))
+
+    assert (voided.status_code, voided.json()["state"]) == (200, "released")
+    assert (voided.json()["captured"], voided.json()["voided"]) == (eur(600), eur(400))
+    assert again.json() == voided.json()
+    assert (more.status_code, more.json()["code"]) == (409, "not_authorized")
+    assert given.json()["refunded"] == eur(600)
+    assert counter.held(payment) == (1000, 600, 400, 600)
+
+
+async def test_a_payment_that_was_taken_in_full_is_not_let_go_over_http(
+    http: httpx.AsyncClient, counter: Counter
+) -> None:
+    payment = await counter.captured()
+
+    refused = await http.post(f"{PAYMENTS}/{payment}/void", headers=key("v"))
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "already_captured")
+
+
 async def test_payments_are_listed_by_the_page_and_by_the_order(
     http: httpx.AsyncClient, counter: Counter
 ) -> None:

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from banyan.vocabulary import PaymentId
-from tests.modules.payments.counter import IDS, Counter, euros, some_payment
+from tests.modules.payments.counter import IDS, Counter, dying, euros, some_payment
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BEGIN = "INSERT INTO transfers (payment, kind, id, amount, state, begun_at, settled_at) "
@@ -52,6 +52,40 @@ async def test_transfers_written_by_hand_stay_within_what_is_left(
     await run(counter, sql, payment, kind, IDS.new(), left, state, NOW, settled)
     with pytest.raises(asyncpg.CheckViolationError):
         await run(counter, sql, payment, kind, IDS.new(), 1, state, NOW, settled)
+
+
+async def test_nothing_more_is_taken_once_the_rest_is_being_let_go(counter: Counter) -> None:
+    payment = await partly_given_back(counter)
+    begin = f"{BEGIN} VALUES ($1, 'capture', $2, 1, 'pending', $3, NULL)"
+
+    with dying("before call sandbox.void"):
+        await counter.payments.void(payment=payment)
+    with pytest.raises(asyncpg.CheckViolationError, match="released_means_no_more_is_taken"):
+        await run(counter, begin, payment, IDS.new(), NOW)
+
+
+@pytest.mark.parametrize("state", ["pending", "done"])
+async def test_nothing_more_is_taken_once_the_rest_is_let_go_whatever_the_payment_says(
+    counter: Counter, state: str
+) -> None:
+    payment = await partly_given_back(counter)
+    await counter.payments.void(payment=payment)
+    settled = None if state == "pending" else NOW
+    sql = f"{BEGIN} VALUES ($1, 'capture', $2, 1, $3, $4, $5)"
+
+    await run(counter, "UPDATE payments SET state = 'authorized' WHERE id = $1", payment)
+    with pytest.raises(asyncpg.CheckViolationError, match="stay_within_what_is_authorized"):
+        await run(counter, sql, payment, IDS.new(), state, NOW, settled)
+
+
+async def test_a_release_is_not_forgotten_before_the_bank_has_answered(counter: Counter) -> None:
+    payment = await partly_given_back(counter)
+    with dying("before call sandbox.void"):
+        await counter.payments.void(payment=payment)
+    forget = "UPDATE payments SET due_at = NULL, waiting_since = NULL WHERE id = $1"
+
+    with pytest.raises(asyncpg.CheckViolationError, match="what_is_closed_holds_nothing"):
+        await run(counter, forget, payment)
 
 
 WITHOUT_RIGHT = (

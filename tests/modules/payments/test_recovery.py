@@ -13,6 +13,7 @@ from banyan.kernel.link import Unavailable
 from banyan.kernel.module import Plugin
 from banyan.kernel.testing import Server
 from banyan.modules.payments.contract import (
+    NotAuthorized,
     Payment,
     PaymentAuthorized,
     PaymentCaptured,
@@ -179,6 +180,91 @@ async def test_a_void_whose_process_died_is_finished_by_the_job(
     assert counter.held(payment) == (1000, 0, 1000, 0)
     assert await counter.balances(payment) == {}
     assert await counter.story() == [PaymentAuthorized, PaymentFailed]
+
+
+@pytest.mark.parametrize(
+    "point", ["after commit payments", "before call sandbox.void", "after call sandbox.void"]
+)
+async def test_a_release_whose_process_died_takes_no_more_and_is_finished_by_the_job(
+    counter: Counter, point: str
+) -> None:
+    payment = await partly_taken(counter)
+    with dying(point):
+        await counter.payments.void(payment=payment)
+    with pytest.raises(NotAuthorized):
+        await counter.payments.capture(payment=payment, capture=IDS.new())
+
+    await counter.house.pass_time(WAITING_SECONDS)
+
+    assert counter.held(payment) == (1000, 600, 400, 0)
+    assert await counter.balances(payment) == {
+        "provider:sandbox:captured": 600,
+        "orders:captured": -600,
+    }
+    assert await counter.story() == [PaymentAuthorized, PaymentCaptured]
+    assert await counter.findings(payment) == []
+
+
+async def test_a_refund_in_the_middle_of_a_release_does_not_make_it_forgotten(
+    counter: Counter,
+) -> None:
+    payment = await partly_taken(counter)
+    with dying("before call sandbox.void"):
+        await counter.payments.void(payment=payment)
+
+    await counter.payments.refund(payment=payment, refund=IDS.new(), amount=euros(100))
+    with dying("before call sandbox.refund"):
+        await counter.payments.refund(payment=payment, refund=IDS.new(), amount=euros(50))
+    await counter.house.pass_time(WAITING_SECONDS)
+
+    assert counter.held(payment) == (1000, 600, 400, 150)
+    assert await counter.findings(payment) == []
+
+
+async def test_a_capture_that_died_half_way_and_a_release_end_with_nothing_held(
+    counter: Counter,
+) -> None:
+    payment, capture = some_payment(), IDS.new()
+    await counter.authorize(payment)
+    with dying("after call sandbox.capture"):
+        await counter.payments.capture(payment=payment, capture=capture, amount=euros(600))
+
+    await counter.payments.void(payment=payment)
+
+    released = await counter.payments.payment(payment=payment)
+    assert (released.state, released.captured) == ("released", euros(600))
+    assert counter.held(payment) == (1000, 600, 400, 0)
+
+
+async def test_many_who_take_parts_and_void_at_once_leave_nothing_held(counter: Counter) -> None:
+    payments = [await partly_taken(counter) for _ in range(6)]
+
+    answers = await asyncio.gather(
+        *(
+            counter.payments.capture(payment=payment, capture=IDS.new(), amount=euros(150))
+            for payment in payments
+        ),
+        *(counter.payments.void(payment=payment) for payment in payments * 2),
+        return_exceptions=True,
+    )
+
+    assert {type(one) for one in answers} <= {Payment, NotAuthorized, type(None)}
+    for payment in payments:
+        authorized, captured, voided, _ = counter.held(payment)
+        found = await counter.payments.payment(payment=payment)
+        assert (found.state, found.captured.amount) == ("released", captured)
+        assert captured in (600, 750)
+        assert authorized == captured + voided
+    await counter.house.pass_time(WAITING_SECONDS)
+    assert await counter.findings(*payments) == []
+
+
+async def partly_taken(counter: Counter) -> PaymentId:
+    """Set 1000 aside, and take 600."""
+    payment = some_payment()
+    await counter.authorize(payment)
+    await counter.payments.capture(payment=payment, capture=IDS.new(), amount=euros(600))
+    return payment
 
 
 async def test_a_void_while_the_bank_takes_its_time_leaves_no_money_held(

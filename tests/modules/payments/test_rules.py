@@ -51,6 +51,7 @@ CHALLENGED = Standing(state="challenged", redirect_url="https://bank.test/3ds")
 DECLINED = Standing(state="declined", decline_reason="insufficient_funds")
 VOIDED = Standing(state="voided", authorized=1000, voided=1000)
 PARTLY_TAKEN = Standing(state="authorized", authorized=1000, captured=600)
+RELEASED = Standing(state="authorized", authorized=1000, captured=600, voided=400)
 GIVEN_BACK = Standing(state="authorized", authorized=1000, captured=600, refunded=200)
 
 STORIES: Sequence[Sequence[Standing]] = (
@@ -58,6 +59,8 @@ STORIES: Sequence[Sequence[Standing]] = (
     (CHALLENGED, AUTHORIZED, VOIDED),
     (CHALLENGED, DECLINED),
     (AUTHORIZED, PARTLY_TAKEN, GIVEN_BACK),
+    (AUTHORIZED, PARTLY_TAKEN, RELEASED, replace(RELEASED, refunded=600)),
+    (AUTHORIZED, PARTLY_TAKEN, replace(RELEASED, state="voided")),
 )
 """What a provider may say of a payment, one after the other."""
 
@@ -176,7 +179,8 @@ def test_taken_money_is_a_fact_even_where_the_payment_was_voided_here() -> None:
 
     after = model.record(voided, PARTLY_TAKEN, now=NOW)
 
-    assert (after.state, after.captured, after.decline_reason) == ("authorized", 600, None)
+    assert (after.state, after.captured, after.decline_reason) == ("released", 600, None)
+    assert after.to_let_go
 
 
 def test_news_wait_for_the_answer_to_a_capture_that_is_under_way() -> None:
@@ -186,10 +190,53 @@ def test_news_wait_for_the_answer_to_a_capture_that_is_under_way() -> None:
 
 
 def test_what_is_taken_cannot_be_let_go() -> None:
-    taken = record_all(opened(), [PARTLY_TAKEN])[-1]
+    taken = record_all(opened(), [replace(PARTLY_TAKEN, captured=1000)])[-1]
 
     with pytest.raises(AlreadyCaptured):
         model.let_go(taken, now=NOW)
+
+
+@given(st.integers(1, 999), st.integers(0, 999))
+def test_the_rest_is_let_go_and_what_was_taken_can_be_given_back(taken: int, given: int) -> None:
+    given = min(taken, given)
+    told = replace(PARTLY_TAKEN, captured=taken, refunded=given)
+    before = record_all(opened(), [told])[-1]
+
+    released = model.let_go(before, now=NOW)
+    after = model.record(released, replace(told, voided=1000 - taken), now=NOW)
+
+    assert (released.state, released.held, released.to_let_go) == ("released", 1000 - taken, True)
+    assert (after.state, after.held, after.to_let_go, after.due_at) == ("released", 0, False, None)
+    assert balances(model.book(released, after, (), now=NOW)) == {
+        "provider:sandbox:authorized": taken - 1000,
+        "orders:authorized": 1000 - taken,
+    }
+    assert model.news(before, after) == ()
+    for claim in (released, after):
+        assert model.let_go(claim, now=NOW) == claim
+        with pytest.raises(NotAuthorized):
+            model.begin(claim, "capture", UUID(int=9), euros(1), now=NOW)
+        with suppress(ExceedsCaptured):
+            refund = model.begin(claim, "refund", UUID(int=9), None, now=NOW)
+            assert refund.amount == euros(taken - given)
+            assert given < taken
+
+
+@pytest.mark.parametrize("late", [AUTHORIZED, PARTLY_TAKEN, GIVEN_BACK])
+def test_late_news_do_not_open_what_was_released(late: Standing) -> None:
+    released = record_all(opened(), [RELEASED])[-1]
+
+    after = model.record(released, late, now=NOW)
+
+    assert (after.state, after.held, after.due_at) == ("released", 0, None)
+
+
+def test_a_part_let_go_at_the_provider_leaves_the_rest_to_be_taken() -> None:
+    claim = record_all(opened(), [replace(PARTLY_TAKEN, voided=100)])[-1]
+
+    taken = model.begin(claim, "capture", UUID(int=9), None, now=NOW)
+
+    assert (claim.state, taken.amount) == ("authorized", euros(300))
 
 
 def test_a_declined_payment_needs_no_letting_go() -> None:

@@ -251,6 +251,64 @@ async def test_taken_money_is_not_let_go(counter: Counter) -> None:
     assert counter.held(payment) == (1000, 1000, 0, 0)
 
 
+async def test_of_a_partly_taken_payment_the_rest_is_let_go(
+    server: Server, bank: SandboxProcess, tmp_path: Path, link: Link
+) -> None:
+    payment = some_payment()
+    async with open_counter(server, bank, tmp_path, link=link) as counter:
+        await counter.authorize(payment)
+        await counter.payments.capture(payment=payment, capture=IDS.new(), amount=euros(600))
+
+        for _ in range(2):
+            await counter.payments.void(payment=payment)
+        released = await counter.payments.payment(payment=payment)
+        with pytest.raises(NotAuthorized) as refused:
+            await counter.payments.capture(payment=payment, capture=IDS.new(), amount=euros(1))
+        given = await counter.payments.refund(payment=payment, refund=IDS.new())
+
+        assert (released.state, released.captured, released.voided) == (
+            "released",
+            euros(600),
+            euros(400),
+        )
+        assert await counter.payments.refresh(payment=payment) == given
+        assert refused.value.state == given.state == "released"
+        assert given.refunded == euros(600)
+        assert counter.held(payment) == (1000, 600, 400, 600)
+        assert counter.merchant.kinds(str(payment)).count(("void", 400)) == 1
+        assert await counter.balances(payment) == {}
+        assert await counter.story() == [PaymentAuthorized, PaymentCaptured, RefundIssued]
+        assert await counter.findings(payment) == []
+
+
+async def test_an_order_whose_payment_was_partly_taken_gets_no_other(counter: Counter) -> None:
+    order, payment = some_order(), some_payment()
+    await counter.authorize(payment, order=order)
+    await counter.payments.capture(payment=payment, capture=IDS.new(), amount=euros(600))
+    await counter.payments.void(payment=payment)
+
+    with pytest.raises(PaymentUnderWay):
+        await counter.authorize(some_payment(), order=order)
+
+
+async def test_what_the_bank_has_taken_meanwhile_stays_taken_and_the_rest_is_let_go(
+    counter: Counter,
+) -> None:
+    partly, wholly = some_payment(), some_payment()
+    for payment, amount in ((partly, 600), (wholly, 1000)):
+        await counter.authorize(payment)
+        counter.merchant.capture(str(payment), amount)
+
+    await counter.payments.void(payment=partly)
+    with pytest.raises(AlreadyCaptured):
+        await counter.payments.void(payment=wholly)
+
+    assert (await counter.payments.payment(payment=partly)).state == "released"
+    assert counter.held(partly) == (1000, 600, 400, 0)
+    assert counter.held(wholly) == (1000, 1000, 0, 0)
+    assert await counter.findings(partly, wholly) == []
+
+
 async def test_more_than_is_left_is_neither_taken_nor_given_back(counter: Counter) -> None:
     payment = some_payment()
     await counter.authorize(payment)

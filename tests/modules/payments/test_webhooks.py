@@ -168,6 +168,29 @@ async def test_a_refund_made_at_the_bank_is_found_in_the_books(
     assert (await counter.balances(payment))["provider:sandbox:captured"] == 750
 
 
+@pytest.mark.parametrize("way", ["void", "final capture"])
+async def test_a_rest_that_was_let_go_at_the_bank_is_found_in_the_books(
+    counter: Counter, door: Shop, way: str
+) -> None:
+    payment = some_payment()
+    await counter.authorize(payment)
+    counter.merchant.capture(str(payment), 600, final=way == "final capture")
+    if way == "void":
+        counter.merchant.void(str(payment))
+    told = [door.next(str(payment)) for _ in range(2 if way == "final capture" else 3)]
+
+    for webhook in (*reversed(told), *told):
+        await counter.hear(webhook)
+
+    found = await counter.payments.payment(payment=payment)
+    assert (found.state, found.captured, found.voided) == ("released", euros(600), euros(400))
+    assert await counter.story() == [PaymentAuthorized, PaymentCaptured]
+    assert await counter.balances(payment) == {
+        "provider:sandbox:captured": 600,
+        "orders:captured": -600,
+    }
+
+
 async def test_a_webhook_of_a_capture_that_is_under_way_books_nothing_twice(
     counter: Counter, door: Shop
 ) -> None:

@@ -75,9 +75,12 @@ class FakePricing(Pricing):
         country: str = "",
         region: str = "",
     ) -> Quote:
+        place = await self.market(code=market)
+        if not place.open:
+            raise UnknownMarket(market=market)
         offered = {offer.sku: offer for offer in self._offers(market)}
         terms = model.Terms(
-            market=await self.market(code=market),
+            market=place,
             goods=tuple(
                 model.Goods(
                     sku=line.sku,
@@ -97,7 +100,8 @@ class FakePricing(Pricing):
         return tuple(sorted(found, key=lambda offer: (offer.sku, offer.market)))
 
     async def markets(self) -> tuple[Market, ...]:
-        return tuple(sorted(self._markets.values(), key=lambda one: (one.position, one.code)))
+        markets = self._markets.values()
+        return tuple(sorted(markets, key=lambda one: (not one.open, one.position, one.code)))
 
     async def market(self, *, code: MarketCode) -> Market:
         if code not in self._markets:
@@ -112,6 +116,10 @@ class FakePricing(Pricing):
             raise InvalidPrice(pointer="/currency", reason="There are price lists in the old one.")
         self._markets[market.code] = model.revised(before, market)
         return self._markets[market.code]
+
+    async def close_market(self, *, code: MarketCode, expected: int | None = None) -> Market:
+        before = await self.market(code=code)
+        return await self.save_market(market=replace(before, open=False), expected=expected)
 
     async def price_list(self, *, code: str) -> PriceList:
         if code not in self._lists:

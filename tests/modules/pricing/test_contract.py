@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from banyan.kernel.clock import FixedClock
-from banyan.kernel.link import wire
-from banyan.kernel.testing import Server, bench
 from banyan.modules.pricing.contract import (
     InvalidPrice,
-    Market,
     NoTaxRate,
     NotPriced,
     Price,
-    PriceList,
-    Pricing,
     StaleMarket,
     StalePriceList,
     StaleTaxRate,
@@ -28,55 +19,9 @@ from banyan.modules.pricing.contract import (
     UnknownPriceList,
     UnknownTaxRate,
 )
-from banyan.modules.pricing.module import module
-from banyan.vocabulary import CurrencyMismatch, Line, MarketCode, Money, Sku, UnknownMarket
-from tests.modules.pricing.fake import EU, US, FakePricing, dollar_market, euro_market
-
-LAMP, PIN = Sku("lamp"), Sku("pin")
-NOWHERE = MarketCode("nowhere")
-BASE = PriceList(code="eu-base", market=EU, currency="EUR")
-SALE = PriceList(code="eu-sale", market=EU, currency="EUR", priority=1)
-
-
-@dataclass(frozen=True)
-class Shop:
-    """Pricing, and the clock that it looks at."""
-
-    pricing: Pricing
-    clock: FixedClock
-
-    async def cost(self, sku: Sku = LAMP, market: MarketCode = EU) -> int:
-        """Ask what one unit costs."""
-        quote = await self.pricing.quote(market=market, lines=(Line(sku=sku, quantity=1),))
-        return quote.lines[0].unit_price.amount
-
-
-@pytest.fixture(params=["service", "fake"])
-async def shop(
-    request: pytest.FixtureRequest, server: Server, tmp_path: Path
-) -> AsyncIterator[Shop]:
-    """Open two markets with a list of prices each, without any price."""
-    if request.param == "fake":
-        clock = FixedClock()
-        yield await opened(FakePricing(clock), clock)
-        return
-    async with bench(server, [module], folder=tmp_path, link=wire) as made:
-        yield await opened(made.ask(Pricing), made.clock)
-
-
-async def opened(pricing: Pricing, clock: FixedClock) -> Shop:
-    for market in (euro_market(), dollar_market()):
-        await pricing.save_market(market=market)
-        await pricing.set_tax_rate(
-            rate=TaxRate(market=market.code, tax_class="standard", millionths=190_000, name="VAT")
-        )
-    await pricing.save_price_list(price_list=BASE)
-    await pricing.save_price_list(price_list=PriceList(code="us-base", market=US, currency="USD"))
-    return Shop(pricing, clock)
-
-
-def price(amount: int, *, on: str = "eu-base", sku: Sku = LAMP, was: int | None = None) -> Price:
-    return Price(price_list=on, sku=sku, amount=amount, compare_at=was)
+from banyan.vocabulary import CurrencyMismatch, Line, Money, Sku
+from tests.modules.pricing.conftest import BASE, LAMP, PIN, SALE, Shop, price
+from tests.modules.pricing.fake import EU, US, euro_market
 
 
 async def test_a_quote_adds_up(shop: Shop) -> None:
@@ -275,35 +220,6 @@ async def test_an_unknown_list_is_said_to_be_unknown(shop: Shop) -> None:
         await shop.pricing.remove_prices(price_list="nowhere", skus=(LAMP,))
 
 
-async def test_an_unknown_market_is_said_to_be_unknown(shop: Shop) -> None:
-    with pytest.raises(UnknownMarket):
-        await shop.pricing.market(code=NOWHERE)
-    with pytest.raises(UnknownMarket):
-        await shop.pricing.quote(market=NOWHERE, lines=())
-    with pytest.raises(UnknownMarket):
-        await shop.pricing.save_price_list(price_list=replace(SALE, market=NOWHERE))
-    with pytest.raises(UnknownMarket):
-        await shop.pricing.set_tax_rate(
-            rate=TaxRate(market=NOWHERE, tax_class="standard", millionths=0, name="none")
-        )
-
-
-async def test_markets_are_listed_by_position(shop: Shop) -> None:
-    await shop.pricing.save_market(market=replace(euro_market(), position=2))
-
-    assert [market.code for market in await shop.pricing.markets()] == [US, EU]
-
-
-async def test_a_market_counts_its_changes(shop: Shop) -> None:
-    renamed = replace(euro_market(), title="Europa")
-
-    changed = await shop.pricing.save_market(market=renamed, expected=1)
-    same = await shop.pricing.save_market(market=renamed, expected=2)
-
-    assert (changed.version, same.version) == (2, 2)
-    assert await shop.pricing.market(code=EU) == changed
-
-
 async def test_a_change_of_something_stale_is_refused(shop: Shop) -> None:
     rate = TaxRate(market=EU, tax_class="standard", millionths=70_000, name="VAT")
 
@@ -328,24 +244,6 @@ async def test_what_is_to_be_new_must_not_be_there(shop: Shop) -> None:
     created = await shop.pricing.save_price_list(price_list=SALE, expected=0)
 
     assert created.version == 1
-
-
-async def test_a_market_with_prices_keeps_its_currency(shop: Shop) -> None:
-    with pytest.raises(InvalidPrice) as refused:
-        await shop.pricing.save_market(market=replace(euro_market(), currency="CHF"))
-
-    assert refused.value.pointer == "/currency"
-    assert (await shop.pricing.market(code=EU)).currency == "EUR"
-
-
-async def test_a_market_without_a_list_may_change_its_currency(shop: Shop) -> None:
-    await shop.pricing.remove_price_list(code="us-base")
-
-    changed: Market = await shop.pricing.save_market(
-        market=replace(dollar_market(), currency="CAD")
-    )
-
-    assert changed.currency == "CAD"
 
 
 async def test_a_price_list_is_in_the_currency_of_its_market_and_stays_there(shop: Shop) -> None:

@@ -107,6 +107,23 @@ async def test_only_what_was_seen_is_removed(http: httpx.AsyncClient, path: str)
     assert [answer.status_code for answer in answers] == [428, 412, 204, 404]
 
 
+async def test_a_market_that_was_seen_is_closed_and_opened_again(http: httpx.AsyncClient) -> None:
+    market, store = f"{MARKETS}/eu", "/api/store/markets"
+
+    blind = await http.delete(market)
+    late = await http.delete(market, headers={"if-match": '"7"'})
+    closed = await http.delete(market, headers={"if-match": '"1"'})
+    shown = await http.get(market)
+    known = await http.get(store)
+    opened = await http.put(market, json=EU, headers={"if-match": shown.headers["etag"]})
+
+    answers = [blind, late, closed, shown, opened]
+    assert [answer.status_code for answer in answers] == [428, 412, 204, 200, 200]
+    assert (shown.json()["open"], opened.json()["open"]) == (False, True)
+    assert known.json()["items"] == []
+    assert (await http.get(store)).json()["items"] == [EU]
+
+
 async def test_prices_are_set_listed_by_the_page_and_removed(http: httpx.AsyncClient) -> None:
     prices = [
         {"price_list": "base", "sku": sku, "amount": amount, "compare_at": None}

@@ -78,10 +78,13 @@ async def test_a_market_is_told_whole_when_it_is_another(shop: Bench) -> None:
 
     await pricing.save_market(market=renamed)
     await pricing.save_market(market=renamed)
+    await pricing.close_market(code=renamed.code)
+    await pricing.close_market(code=renamed.code)
 
     events = await shop.told(MarketChanged)
-    assert [event.market.version for event in events] == [1, 2]
-    assert events[-1].market == replace(renamed, version=2)
+    assert [event.market.version for event in events] == [1, 2, 3]
+    assert events[1].market == replace(renamed, version=2)
+    assert events[2].market == replace(renamed, version=3, open=False)
 
 
 async def test_only_skus_with_another_offer_are_told(shop: Bench) -> None:

@@ -61,6 +61,7 @@ MATERIAL = Attribute(
     title={EN: "Material", DE: "Werkstoff"},
     kind="choice",
     choices=("Oak", "Steel"),
+    words={DE: {"Oak": "Eiche"}},
     facet=True,
 )
 HEIGHT = Attribute(code="height", title={EN: "Height", DE: "Höhe"}, kind="number", unit="cm")
@@ -91,7 +92,17 @@ def product(number: int, title: str, category: str = "lamps", **options: str) ->
 
 DESK_LAMP = replace(
     product(1, "Desk Lamp"),
-    translations={DE: ProductText(title="Schreibtischlampe", description="<p>Von Hand</p>")},
+    translations={
+        DE: ProductText(
+            title="Schreibtischlampe",
+            description="<p>Von Hand</p>",
+            words={
+                "Color": "Farbe",
+                "Red": "Rot",
+                "Desk Lamp": "Eine Leuchte im Abendlicht",
+            },
+        )
+    },
 )
 FLOOR_LAMP = replace(
     product(2, "Floor Lamp"), brand="Lumo", attributes={"material": "Steel", "height": 160}

@@ -162,7 +162,8 @@ CORRUPTIONS = """
     DELETE FROM listings USING documents WHERE slug = 'wooden-chair'
         AND documents.product = listings.product;
     INSERT INTO documents SELECT '00000000-0000-0000-0000-0000000000ff', 'ghost', titles,
-        sort_keys, image, image_alt, brand, category, facets, labels, languages, words, spelled
+        sort_keys, image, image_alt, brand, category, facets, labels, glossary, languages, words,
+        spelled
         FROM documents WHERE slug = 'task-lamp';
     INSERT INTO listings SELECT 'moon', product, 1, NULL, 'EUR', false, true
         FROM documents WHERE slug = 'task-lamp';

@@ -7,11 +7,14 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from banyan.kernel.http import build
 from banyan.kernel.security import Caller, Gate
 from banyan.kernel.testing import Bench
-from tests.modules.search.examples import stock
+from banyan.modules.pricing.contract import MarketChanged
+from banyan.vocabulary import Locale
+from tests.modules.search.examples import EUROPE, stock
 
 PRODUCTS = "/api/store/products"
 REBUILD = "/api/admin/search/rebuild"
@@ -112,8 +115,33 @@ async def test_a_page_is_told_in_the_market_and_language_of_the_visitor(
     american = await http.get(f"{PRODUCTS}/desk-lamp", params={"market": "us"})
 
     assert german.json()["title"] == "Schreibtischlampe"
-    assert german.headers["content-language"] == "de"
+    assert german.headers["content-language"] == german.json()["locale"] == "de"
+    assert american.headers["content-language"] == american.json()["locale"] == "en-US"
     assert american.json()["price"] == {"amount": 4900, "currency": "USD"}
+
+
+@pytest.mark.parametrize(
+    "path", [PRODUCTS, f"{PRODUCTS}/desk-lamp", "/api/store/categories", "/api/store/suggestions"]
+)
+@pytest.mark.parametrize(
+    ("wishes", "locale"),
+    [
+        ({}, "fr"),
+        ({"accept-language": "pl"}, "fr"),
+        ({"accept-language": "pl, de-AT;q=0.8, fr;q=0.7"}, "de"),
+        ({"accept-language": "en, de", "banyan-market": "us"}, "en-US"),
+    ],
+)
+async def test_the_language_is_the_one_of_the_market_that_is_wished_for_most(
+    shop: Bench, http: httpx.AsyncClient, path: str, wishes: dict[str, str], locale: str
+) -> None:
+    french = replace(EUROPE, locales=(Locale("fr"), Locale("de")), version=2)
+    await shop.hear(MarketChanged(market=french))
+
+    answer = await http.get(path, headers=wishes)
+
+    assert answer.headers["content-language"] == answer.json()["locale"] == locale
+    assert answer.headers["vary"] == "Accept-Language, Banyan-Market"
 
 
 async def test_categories_and_suggestions_are_lists(http: httpx.AsyncClient) -> None:
@@ -135,6 +163,8 @@ async def test_categories_and_suggestions_are_lists(http: httpx.AsyncClient) -> 
         (f"{PRODUCTS}/nothing", 404, "not_found"),
         (f"{PRODUCTS}?category=nothing", 404, "no_such_category"),
         (f"{PRODUCTS}?market=moon", 404, "unknown_market"),
+        ("/api/store/categories?market=moon", 404, "unknown_market"),
+        ("/api/store/suggestions?market=moon", 404, "unknown_market"),
         (f"{PRODUCTS}?cursor=nonsense", 400, "bad_cursor"),
         (f"{PRODUCTS}?filter=price:cheap", 400, "bad_filter"),
         (f"{PRODUCTS}?filter=color", 400, "bad_request"),

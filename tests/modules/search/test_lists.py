@@ -22,6 +22,7 @@ from tests.modules.search.examples import (
     DE,
     DESK_LAMP,
     HEIGHT,
+    MATERIAL,
     US,
     prices,
     product,
@@ -83,13 +84,49 @@ async def test_a_list_is_read_in_one_statement_with_its_facets(linked: Bench) ->
 
 
 async def test_facets_speak_the_language_of_the_list(shop: Bench) -> None:
-    found = await shop.ask(Search).find(category="home", locale=DE)
+    found = await shop.ask(Search).find(category="home", wishes=(DE,))
 
     told = {facet.code: [value.title for value in facet.values] for facet in found.facets}
-    assert {facet.title for facet in found.facets} >= {"Marke", "Werkstoff", "Preis"}
+    assert {facet.title for facet in found.facets} == {
+        *("Kategorie", "Marke", "Farbe", "Vorrätig", "Werkstoff", "Preis")
+    }
+    assert (told["color"], told["material"]) == (["Blue", "Rot", "Green"], ["Eiche", "Steel"])
+    assert values(found, "color") == {"blue": 3, "red": 2, "green": 1}
+    assert found.items[-1].image_alt == "Eine Leuchte im Abendlicht"
     assert told["category"] == ["Leuchten", "Stühle"]
     assert told["available"] == ["Ja", "Nein"]
     assert told["price"][0].replace("\xa0", " ") == "20,00 € – 50,00 €"
+
+
+async def test_a_name_that_is_also_a_word_is_not_translated(shop: Bench) -> None:
+    await shop.hear(ProductPublished(product=replace(DESK_LAMP, brand="Red", version=2)))
+
+    found = await shop.ask(Search).find(wishes=(DE,))
+
+    titles = {one.code: [value.title for value in one.values] for one in found.facets}
+    assert "Rot" in titles["color"]
+    assert "Red" in titles["brand"]
+
+
+async def test_a_translated_word_is_found(shop: Bench) -> None:
+    search = shop.ask(Search)
+
+    found = {
+        q: slugs(await search.find(q=q, wishes=(DE,))) for q in ("rote", "eiche", "abendlicht")
+    }
+
+    assert found["rote"] == ["desk-lamp"]
+    assert set(found["eiche"]) == {"desk-lamp", "wooden-chair"}
+    assert found["abendlicht"] == [], "for the words of pictures are not searched"
+
+
+async def test_a_choice_that_is_reworded_is_found_by_its_new_name(shop: Bench) -> None:
+    reworded = replace(MATERIAL, words={DE: {"Oak": "Traubeneiche"}})
+    await shop.hear(AttributesChanged(attributes=(reworded, HEIGHT), version=2))
+
+    found = await shop.ask(Search).find(q="traubeneiche", wishes=(DE,))
+
+    assert slugs(found) == ["wooden-chair", "desk-lamp"]
 
 
 async def test_a_facet_does_not_narrow_itself(shop: Bench) -> None:
@@ -164,7 +201,7 @@ async def test_a_list_has_an_order(shop: Bench) -> None:
 
 
 async def test_titles_are_sorted_as_they_are_read(shop: Bench) -> None:
-    found = await shop.ask(Search).find(sort="title", locale=DE)
+    found = await shop.ask(Search).find(sort="title", wishes=(DE,))
 
     assert [card.title for card in found.items] == [
         "Floor Lamp",
@@ -254,7 +291,7 @@ async def test_a_query_is_understood_even_when_it_is_misspelt(linked: Bench) -> 
 
 async def test_a_query_is_read_in_the_language_of_the_shopper(shop: Bench) -> None:
     for q in ("lampe", "Lampen", "schreibtisch", "Schreibtichlampe", "leuchten"):
-        assert "desk-lamp" in slugs(await shop.ask(Search).find(q=q, locale=DE)), q
+        assert "desk-lamp" in slugs(await shop.ask(Search).find(q=q, wishes=(DE,))), q
 
 
 async def test_an_accent_is_not_needed(shop: Bench) -> None:

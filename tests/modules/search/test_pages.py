@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from banyan.kernel.testing import Bench
-from banyan.modules.catalog.contract import CategoriesChanged, ProductPublished
+from banyan.modules.catalog.contract import CategoriesChanged, ProductPublished, ProductText
+from banyan.modules.pricing.contract import MarketChanged
 from banyan.modules.search.contract import CategoryShown, NotFound, ProductPage, Search
 from banyan.vocabulary import Locale, MarketCode, Money, UnknownMarket
 from tests.modules.search.examples import (
@@ -16,6 +17,7 @@ from tests.modules.search.examples import (
     DESK_LAMP,
     EN,
     EU,
+    EUROPE,
     EVENTS,
     HOME,
     LAMPS,
@@ -31,7 +33,7 @@ async def page(shop: Bench, slug: str = "desk-lamp", **wanted: str) -> ProductPa
     return await shop.ask(Search).product_page(
         slug=slug,
         market=MarketCode(wanted["market"]) if "market" in wanted else None,
-        locale=Locale(wanted["locale"]) if "locale" in wanted else None,
+        wishes=(wanted["locale"],) if "locale" in wanted else (),
     )
 
 
@@ -74,6 +76,48 @@ async def test_what_is_not_translated_is_told_in_the_products_own_words(shop: Be
     assert (shown.locale, shown.title, shown.categories[-1].title) == (DE, CHAIR.title, "Stühle")
 
 
+async def test_options_choices_and_pictures_are_told_in_the_language_of_the_page(
+    linked: Bench,
+) -> None:
+    shown = await page(linked, locale="de-AT")
+
+    assert [(one.name, one.values) for one in shown.options] == [("Farbe", ("Rot", "Blue"))]
+    assert [one.options for one in shown.variants] == [{"Farbe": "Rot"}, {"Farbe": "Blue"}]
+    assert [(one.title, one.value) for one in shown.attributes] == [
+        ("Höhe", 40),
+        ("Werkstoff", "Eiche"),
+    ]
+    assert [(one.url, one.alt) for one in shown.pictures] == [
+        ("/media/desk-lamp.svg", "Eine Leuchte im Abendlicht")
+    ]
+
+
+async def test_a_dialect_says_only_what_differs(shop: Bench) -> None:
+    words = {DE: ProductText(words={"Color": "Farbe", "Red": "Rot", "Blue": "Blau"})}
+    words[Locale("de-AT")] = ProductText(words={"Red": "Ribisel"})
+    await shop.hear(
+        MarketChanged(market=replace(EUROPE, locales=(EN, DE, Locale("de-AT")), version=2)),
+        ProductPublished(product=replace(DESK_LAMP, translations=words, version=2)),
+    )
+
+    shown = await page(shop, locale="de-AT")
+
+    assert [(one.name, one.values) for one in shown.options] == [("Farbe", ("Ribisel", "Blau"))]
+
+
+async def test_the_first_wish_that_the_market_speaks_comes_true(shop: Bench) -> None:
+    search = shop.ask(Search)
+
+    told = {
+        wishes: (await search.product_page(slug="desk-lamp", wishes=wishes)).locale
+        for wishes in ((), ("fr",), ("fr", "DE-ch", "en"), ("en-GB", "de"))
+    }
+
+    assert list(told.values()) == [EN, EN, DE, EN]
+    assert (await search.categories(wishes=("fr", "de"))).locale == DE
+    assert (await search.suggest(q="x", market=US, wishes=("de",))).locale == "en-US"
+
+
 async def test_a_market_has_its_own_prices_and_languages(shop: Bench) -> None:
     shown = await page(shop, market=US, locale="de")
 
@@ -107,6 +151,18 @@ async def test_an_unknown_product_and_an_unknown_market_are_told_apart(linked: B
         await page(linked, market="moon")
 
     assert (product.value.slug, market.value.market) == ("nothing", "moon")
+
+
+async def test_a_closed_market_is_as_one_that_never_was(shop: Bench) -> None:
+    await shop.hear(MarketChanged(market=replace(EUROPE, open=False, version=2)))
+
+    with pytest.raises(UnknownMarket):
+        await page(shop, market=EU)
+    with pytest.raises(UnknownMarket):
+        await shop.ask(Search).find(market=EU)
+
+    assert (await page(shop)).market == US
+    assert (await shop.ask(Search).find()).market == US
 
 
 async def test_a_shop_without_a_market_shows_its_products_without_prices(empty: Bench) -> None:
@@ -157,14 +213,36 @@ async def test_a_product_moves_to_its_new_address(shop: Bench) -> None:
 async def test_categories_count_their_childrens_products_in_one_statement(linked: Bench) -> None:
     run = linked.watch()
 
-    shown = await linked.ask(Search).categories(locale=DE)
+    shown = await linked.ask(Search).categories(wishes=(DE,))
 
     assert len(run) == 1
-    assert shown == (
+    assert (shown.market, shown.locale) == (EU, DE)
+    assert shown.items == (
         CategoryShown(slug="home", title="Zuhause", parent=None, count=3),
         CategoryShown(slug="lamps", title="Leuchten", parent="home", count=2),
         CategoryShown(slug="chairs", title="Stühle", parent="home", count=1),
     )
+
+
+async def test_siblings_stand_in_the_order_of_their_positions_and_below_their_parents(
+    shop: Bench,
+) -> None:
+    tree = (
+        replace(HOME, position=2),
+        replace(CHAIRS, position=1),
+        replace(LAMPS, position=2),
+        replace(LAMPS, slug="desk-lamps", parent="lamps"),
+        replace(LAMPS, slug="floor-lamps", parent="lamps", position=-1),
+        replace(HOME, slug="garden", position=1),
+        replace(HOME, slug="attic", position=2),
+    )
+    await shop.hear(CategoriesChanged(categories=tree[::-1], version=2))
+
+    shown = await shop.ask(Search).categories()
+
+    assert [one.slug for one in shown.items] == [
+        *("garden", "attic", "home", "chairs", "lamps", "floor-lamps", "desk-lamps")
+    ]
 
 
 async def test_a_product_follows_its_category_through_the_tree(shop: Bench) -> None:
@@ -205,7 +283,7 @@ async def test_somebody_who_types_is_understood(linked: Bench) -> None:
     run = linked.watch()
 
     suggested = {
-        typed: [f"{one.kind} {one.slug}" for one in await search.suggest(q=typed)]
+        typed: [f"{one.kind} {one.slug}" for one in (await search.suggest(q=typed)).items]
         for typed in TYPED
     }
 

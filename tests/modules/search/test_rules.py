@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from banyan.modules.catalog.contract import Category
 from banyan.modules.search import model
@@ -28,7 +29,7 @@ CARD = ProductCard(
 
 
 def asked(*, q: str = "", sort: Sort | None = None, limit: int = 2) -> Asked:
-    return model.ask(q, None, {}, sort=sort, market=None, locale=None, limit=limit)
+    return model.ask(q, None, {}, sort=sort, market=None, wishes=(), limit=limit)
 
 
 def listed(
@@ -42,6 +43,7 @@ def listed(
         hits=tuple(Hit(card=CARD, key=key, product=UUID(int=n + 1)) for n in range(hits)),
         counted=counted,
         attributes=(attribute,) if attribute else (),
+        options={},
     )
 
 
@@ -106,6 +108,17 @@ def test_a_cursor_that_is_made_up_is_refused(cursor: str) -> None:
     assert refused.value.cursor == cursor
 
 
+@pytest.mark.parametrize(
+    ("sort", "same"), [("newest", True), ("price", True), ("title", False), ("relevance", False)]
+)
+def test_a_list_goes_on_in_another_language_unless_words_order_it(
+    sort: Sort, *, same: bool
+) -> None:
+    first = asked(q="lamp", sort=sort)
+
+    assert (model.name_of(replace(first, wishes=("de",))) == model.name_of(first)) == same
+
+
 def test_a_cursor_with_a_key_of_another_kind_is_refused() -> None:
     by_title = model.found(asked(sort="price"), listed(hits=3, key="lamp")).next
 
@@ -164,11 +177,6 @@ def test_a_number_is_told_with_its_unit_and_a_price_with_its_currency() -> None:
 @pytest.mark.parametrize("language", ["en", "de-AT", "zh-Hant-TW", "tlh", "x", "not a language"])
 def test_a_price_can_be_told_in_every_language(language: str) -> None:
     assert "10" in model.price_range(10, 20, "JPY", language)
-
-
-def test_a_language_is_shortened_to_what_contains_it() -> None:
-    assert model.wishes("zh-Hant-TW") == ("zh-hant-tw", "zh-hant", "zh")
-    assert model.wishes(None) == ()
 
 
 def test_a_path_leads_from_the_root_to_a_category() -> None:

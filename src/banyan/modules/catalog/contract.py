@@ -17,17 +17,23 @@ Html = Annotated[str, Meta(max_length=30_000, description="HTML; harmless tags a
 Word = Annotated[str, Meta(min_length=1, max_length=255)]
 Language = Annotated[Locale, Meta(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*(?!\\n)$")]
 Titles = Annotated[dict[Language, Title], Meta(min_length=1, max_length=100)]
+Saying = Annotated[str, Meta(min_length=1, max_length=2000)]
+Words = Annotated[dict[Saying, Saying], Meta(max_length=25_000)]
 AttributeKind = Literal["text", "number", "boolean", "choice"]
 ProductState = Literal["draft", "published", "retired"]
 
 
 class AttributeDetails(Value, frozen=True, kw_only=True):
-    """What a merchant says of an attribute; `choices` are for the kind choice."""
+    """What a merchant says of an attribute.
+
+    `choices` are for the kind choice, and `words` say them in other languages.
+    """
 
     title: Titles
     kind: AttributeKind = "text"
     unit: Annotated[str, Meta(max_length=20)] = ""
     choices: Annotated[tuple[Word, ...], Meta(max_length=1000)] = ()
+    words: Annotated[dict[Language, Words], Meta(max_length=100)] = {}
     facet: bool = False
 
 
@@ -78,10 +84,14 @@ class Picture(Value, frozen=True, kw_only=True):
 
 
 class ProductText(Value, frozen=True, kw_only=True):
-    """A product in another language; what is missing falls back to the product's own words."""
+    """A product in another language; what is missing falls back to the product's own words.
+
+    `words` are those of its options, pictures and attributes: `{"Color": "Farbe", "Red": "Rot"}`.
+    """
 
     title: Annotated[str, Meta(max_length=300)] = ""
     description: Html = ""
+    words: Words = {}
 
 
 class ProductDetails(Value, frozen=True, kw_only=True):

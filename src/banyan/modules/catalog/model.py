@@ -105,6 +105,7 @@ def _contradictions(product: Product) -> Iterator[tuple[str, str]]:
         if twice := _repeated(getattr(product, name)):
             yield pointer(name), f"names {twice!r} twice"
     yield from _contradicting_options(product)
+    yield from _contradicting_words(product)
     yield from _contradicting_variants(product)
 
 
@@ -116,6 +117,31 @@ def _contradicting_options(product: Product) -> Iterator[tuple[str, str]]:
             yield pointer("options", number, "values"), "must not be empty"
         if twice := _repeated(option.values):
             yield pointer("options", number, "values"), f"names {twice!r} twice"
+
+
+def _contradicting_words(product: Product) -> Iterator[tuple[str, str]]:
+    """Want words to be the product's own, and options to stay apart in every language."""
+    names = tuple(option.name for option in product.options)
+    own = {*names, *(value for option in product.options for value in option.values)}
+    own |= {picture.alt for picture in product.pictures}
+    own |= {value for value in product.attributes.values() if isinstance(value, str)}
+    for locale, text in product.translations.items():
+        for word, said in text.words.items():
+            if not said or word not in own:
+                reason = "is no word of the product" if said else "must not be empty"
+                yield pointer("translations", locale, "words", word), reason
+        words = _words(product, locale)
+        for together in (names, *(option.values for option in product.options)):
+            if twice := _repeated(words.get(word, word) for word in together):
+                yield pointer("translations", locale, "words"), f"say {twice!r} of two things"
+
+
+def _words(product: Product, locale: str) -> dict[str, str]:
+    """Collect the words of a language, those that it shares with the wider ones included."""
+    wider = sorted(known for known in product.translations if f"{locale}-".startswith(f"{known}-"))
+    return {
+        word: said for known in wider for word, said in product.translations[known].words.items()
+    }
 
 
 def _contradicting_variants(product: Product) -> Iterator[tuple[str, str]]:
@@ -274,6 +300,11 @@ def revise_attribute(
         )
     if twice := _repeated(wanted.choices):
         raise InvalidAttribute(pointer="/choices", reason=f"name {twice!r} twice")
+    for locale, words in wanted.words.items():
+        for word in sorted(words.keys() - {*wanted.choices}):
+            raise InvalidAttribute(
+                pointer=pointer("words", locale, word), reason="is no choice of the attribute"
+            )
     if before and replace(wanted, version=version) == before:
         return before
     return replace(wanted, version=version + 1)

@@ -15,7 +15,7 @@ _PRODUCT = Product.__struct_fields__
 PRODUCT = ", ".join(_PRODUCT)
 NEW_PRODUCT = ", ".join(f"excluded.{name}" for name in _PRODUCT)
 CATEGORY = "slug, title, parent, position, version"
-ATTRIBUTE = "code, title, kind, unit, choices, facet, version"
+ATTRIBUTE = "code, title, kind, unit, choices, words, facet, version"
 
 
 async def claim(tx: Transaction, claims: Iterable[Claim]) -> None:
@@ -217,14 +217,15 @@ async def is_attribute_used(tx: Transaction, code: str) -> bool:
 async def write_attribute(tx: Transaction, attribute: Attribute) -> None:
     """Write the next version of an attribute."""
     await tx.execute(
-        f"INSERT INTO attributes ({ATTRIBUTE}) VALUES ($1, $2, $3, $4, $5, $6, $7) "
+        f"INSERT INTO attributes ({ATTRIBUTE}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
         "ON CONFLICT (code) DO UPDATE "
-        "SET title = $2, kind = $3, unit = $4, choices = $5, facet = $6, version = $7",
+        "SET title = $2, kind = $3, unit = $4, choices = $5, words = $6, facet = $7, version = $8",
         attribute.code,
         attribute.title,
         attribute.kind,
         attribute.unit,
         attribute.choices,
+        attribute.words,
         attribute.facet,
         attribute.version,
     )

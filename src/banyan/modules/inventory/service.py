@@ -190,9 +190,13 @@ class InventoryService(Inventory):
     async def mend(self) -> Sequence[str]:
         """Set such levels to what the record says."""
         async with self.db.begin() as tx:
-            skus = await store.mend_drift(tx)
-            await self._tell(tx, skus)
-        return [f"{sku}: set to what the movements and reservations say" for sku in skus]
+            levels = await store.mend_drift(tx)
+            await self._tell(tx, [level.sku for level in levels])
+        return [
+            f"{one.sku} in {one.warehouse}: on hand {one.on_hand} as moved, "
+            f"reserved {one.reserved} as kept"
+            for one in levels
+        ]
 
     async def _level(self, tx: Transaction, sku: Sku, warehouse: str) -> Level:
         levels = await store.lock_levels(tx, [sku])

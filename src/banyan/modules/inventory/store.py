@@ -317,11 +317,12 @@ async def drift(db: Statements) -> list[str]:
     ]
 
 
-async def mend_drift(tx: Transaction) -> list[Sku]:
-    """Set levels to what the record says, and return the SKUs that were wrong."""
+async def mend_drift(tx: Transaction) -> tuple[Level, ...]:
+    """Set levels to what the record says, and return those that were wrong as they are now."""
     rows = await tx.all(
-        f"UPDATE levels SET on_hand = moved, reserved = kept, version = version + 1 "
-        f"FROM ({DRIFT}) AS d WHERE levels.sku = d.sku AND levels.warehouse = d.warehouse "
-        "AND (d.on_hand <> moved OR d.reserved <> kept) RETURNING levels.sku",
+        f"WITH mended AS (UPDATE levels SET on_hand = moved, reserved = kept, "
+        f"version = version + 1 FROM ({DRIFT}) AS d WHERE levels.sku = d.sku "
+        "AND levels.warehouse = d.warehouse AND (d.on_hand <> moved OR d.reserved <> kept) "
+        f"RETURNING levels.*) SELECT {LEVEL} FROM mended ORDER BY sku, warehouse"
     )
-    return [row["sku"] for row in rows]
+    return convert_all(rows, Level)

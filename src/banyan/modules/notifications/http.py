@@ -52,7 +52,7 @@ class Messages(Controller):
         """Show a message as it reads."""
         return await self.notifications.preview(message=message)
 
-    @get("/{message:str}/html", media_type=HTML, include_in_schema=False)
+    @get("/{message:str}/html", media_type=HTML)
     async def show(self, message: FromPath[UUID]) -> Answer[str]:
         """Show the HTML of a message as a page that can do nothing."""
         shown = await self.notifications.preview(message=message)

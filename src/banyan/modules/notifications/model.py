@@ -25,6 +25,8 @@ from banyan.vocabulary import Address, Money
 TEMPLATES = Templates("banyan.modules.notifications")
 ORDER_CONFIRMED = "order_confirmed"
 DEFAULT_LANGUAGE = "en"
+CODE_AFTER_REGION = ("AU", "CA", "US")
+"""Where an address ends as in `Juneau, AK 99801`; elsewhere the code comes first."""
 
 
 class Recipient(Value, frozen=True, kw_only=True):
@@ -89,7 +91,8 @@ def write(letter: Letter, *, shop: str, timezone: tzinfo) -> Preview:
         return format_currency(amount.major(), amount.currency, locale=style)
 
     def date(moment: datetime) -> str:
-        return format_date(moment.astimezone(timezone), "long", locale=style)
+        day = format_date(moment.astimezone(timezone), "long", locale=style)
+        return day.replace(" ", "\N{NO-BREAK SPACE}")
 
     def render(part: str) -> str:
         return TEMPLATES.render(
@@ -138,8 +141,9 @@ def _lines(recipient: Recipient | None, style: babel.Locale) -> Iterator[str]:
     if recipient is None:
         return
     to = recipient.address
-    place = f"{to.postal_code} {to.city}"
-    if to.region:
-        place = f"{to.city}, {to.region} {to.postal_code}"
+    if to.country in CODE_AFTER_REGION:
+        place = f"{to.city}, {to.region} {to.postal_code}".replace(",  ", ", ")
+    else:
+        place = f"{to.postal_code} {to.city}" + (f" ({to.region})" if to.region else "")
     country = style.territories.get(to.country, to.country)
     yield from filter(None, (to.name, to.company, to.street, to.street2, place.strip(), country))

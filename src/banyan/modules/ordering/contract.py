@@ -170,6 +170,12 @@ class NotForSale(Problem, status=409):
     market: MarketCode
 
 
+class MarketClosed(Problem, status=409):
+    """The shop no longer sells in the market of the cart."""
+
+    market: MarketCode
+
+
 class UnknownCoupon(Problem, status=422):
     """There is no such coupon."""
 
@@ -281,6 +287,10 @@ class OrderCanceled(Event):
     lines: tuple[Line, ...]
 
 
+UNPRICED = (NotForSale, MarketClosed, NoTaxKnown)
+"""Why the shop cannot say what a cart costs."""
+
+
 @contract("ordering")
 class Ordering(Protocol):
     """What channels and other modules may ask of ordering."""
@@ -288,9 +298,9 @@ class Ordering(Protocol):
     @command
     @raises(UnknownMarket)
     async def create_cart(
-        self, *, cart: CartId, market: MarketCode | None = None, locale: Locale | None = None
+        self, *, cart: CartId, market: MarketCode | None = None, wishes: tuple[str, ...] = ()
     ) -> Cart:
-        """Open a cart in a market; the first market and its first language are the default."""
+        """Open a cart in a market, or the first open one, in the first wish that it speaks."""
         ...
 
     @query
@@ -322,15 +332,7 @@ class Ordering(Protocol):
         ...
 
     @undertaking
-    @raises(
-        UnknownCart,
-        CartClosed,
-        UnknownShippingMethod,
-        UnknownCoupon,
-        NotForSale,
-        NoTaxKnown,
-        StaleCart,
-    )
+    @raises(UnknownCart, CartClosed, UnknownShippingMethod, UnknownCoupon, *UNPRICED, StaleCart)
     async def amend(
         self,
         *,
@@ -357,9 +359,8 @@ class Ordering(Protocol):
         EmptyCart,
         CartIncomplete,
         PriceChanged,
-        NotForSale,
+        *UNPRICED,
         NotInStock,
-        NoTaxKnown,
         PaymentRefused,
         TookTooLong,
         UnknownShippingMethod,

@@ -37,7 +37,7 @@ from banyan.modules.ordering.contract import (
     PaymentChoice,
     ShippingChoice,
 )
-from banyan.vocabulary import Address, CartId, Email, Locale, MarketCode, OrderId, Quantity, SkuText
+from banyan.vocabulary import Address, CartId, Email, MarketCode, OrderId, Quantity, SkuText
 
 Shown = TypeVar("Shown", Cart, Order)
 
@@ -110,7 +110,7 @@ class Carts(Controller):
         """Open a cart."""
         market = (data and data.market) or (visit.market and MarketCode(visit.market))
         cart = await self.ordering.create_cart(
-            cart=CartId(self.ids.new()), market=market or None, locale=Locale(visit.locale)
+            cart=CartId(self.ids.new()), market=market or None, wishes=visit.wishes
         )
         return _shown(cart)
 

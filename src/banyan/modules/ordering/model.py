@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from banyan.kernel.contract import Value
+from banyan.kernel.language import choose
 from banyan.modules.fulfillment.contract import Rate
 from banyan.modules.inventory.contract import Reservation
 from banyan.modules.ordering.contract import (
@@ -90,24 +91,17 @@ class Purchase(Value, frozen=True, kw_only=True):
     return_url: str
 
 
-def open_cart(cart: CartId, terms: Terms, locale: Locale | None) -> Cart:
-    """Begin an empty cart in a market, in the nearest of its languages (RFC 4647 lookup)."""
+def open_cart(cart: CartId, terms: Terms, wishes: tuple[str, ...]) -> Cart:
+    """Begin an empty cart in a market, in the language that is wished for most there."""
     return Cart(
         id=cart,
         market=terms.code,
-        locale=nearest(locale, terms.locales),
+        locale=Locale(choose(wishes, terms.locales) or terms.locales[0]),
         currency=terms.currency,
         lines=(),
         totals=_totals((), None, terms.currency, tax_inclusive=terms.tax_inclusive),
         version=1,
     )
-
-
-def nearest(wanted: Locale | None, offered: tuple[Locale, ...]) -> Locale:
-    """Shorten a language tag until it is offered, else take the first."""
-    parts = (wanted or "").split("-")
-    tags = ["-".join(parts[:length]) for length in range(len(parts), 0, -1)]
-    return next((Locale(tag) for tag in tags if tag in offered), offered[0])
 
 
 def refuse_closed(cart: Cart, expected: int | None = None) -> None:
@@ -325,12 +319,12 @@ def unpaid(orders: Sequence[Order], payments: Sequence[Payment]) -> list[str]:
 
 
 def unordered(payments: Sequence[Payment], states: Mapping[OrderId, OrderState]) -> list[str]:
-    """Find money that is set aside or taken for an order that does not stand."""
+    """Find money that is set aside or taken, and not given back, where no order stands."""
     return [
         f"payment {one.id} holds money for an order that is {states.get(one.order, 'unknown')}"
         for one in payments
-        if one.state == "authorized"
-        and not (one.captured.amount and one.captured == one.refunded)
+        if one.state in ("authorized", "released")
+        and one.amount != one.voided + one.refunded
         and states.get(one.order, "unknown") not in ("confirmed", "pending")
     ]
 

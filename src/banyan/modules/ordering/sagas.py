@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import ClassVar
 
 from banyan.kernel.clock import Clock
@@ -13,6 +14,7 @@ from banyan.modules.inventory.contract import Inventory, OutOfStock, Reservation
 from banyan.modules.ordering import model, store
 from banyan.modules.ordering.contract import (
     Action,
+    MarketClosed,
     NoTaxKnown,
     NotCancelable,
     NotForSale,
@@ -28,14 +30,16 @@ from banyan.modules.ordering.model import Purchase
 from banyan.modules.ordering.settings import OrderingSettings
 from banyan.modules.payments.contract import (
     AlreadyCaptured,
+    ExceedsCaptured,
     InvalidToken,
     Payment,
     PaymentDeclined,
     Payments,
+    UnknownPayment,
     UnknownProvider,
 )
 from banyan.modules.pricing.contract import NoTaxRate, NotPriced, Pricing, Quote
-from banyan.vocabulary import CartId, Money, OrderId, PaymentId
+from banyan.vocabulary import CartId, Money, OrderId, PaymentId, UnknownMarket
 
 PAYMENT_NEWS = "payment"
 """The signal that a payment has come to an end at its provider."""
@@ -109,6 +113,8 @@ class CheckOut:
                 country=purchase.country,
                 region=purchase.region,
             )
+        except UnknownMarket as no:
+            raise MarketClosed(market=no.market) from no
         except NotPriced as no:
             raise NotForSale(sku=no.skus[0], market=no.market) from no
         except NoTaxRate as no:
@@ -197,7 +203,7 @@ class CheckOut:
 
 
 class CancelOrder:
-    """Void or refund the money, give the stock back. It goes on until it has succeeded."""
+    """Let go of the money, refund what was taken, give the stock back; go on until it is done."""
 
     tries: ClassVar[int] = 10_000
 
@@ -212,9 +218,10 @@ class CancelOrder:
     async def __call__(self, saga: Saga, *, order: OrderId, reason: str) -> None:
         payment = payment_of(order)
         await saga.do(self.withdraw, order=order, reason=reason)
-        try:
+        with suppress(AlreadyCaptured):
             await saga.do(self.payments.void, payment=payment)
-        except AlreadyCaptured:
+        with suppress(UnknownPayment, ExceedsCaptured):
+            # Refused means: nothing was taken, or all of it is given back already.
             refund = derived(order, "cancel")
             await saga.do(self.payments.refund, payment=payment, refund=refund, reason=reason)
         await saga.do(self.inventory.release, reservation=order)

@@ -16,6 +16,7 @@ from banyan.modules.inventory.contract import Inventory
 from banyan.modules.ordering import model, store
 from banyan.modules.ordering.contract import (
     Cart,
+    MarketClosed,
     NoTaxKnown,
     NotCancelable,
     NotForSale,
@@ -35,7 +36,6 @@ from banyan.modules.pricing.contract import NoTaxRate, NotPriced, Pricing
 from banyan.vocabulary import (
     Address,
     CartId,
-    Locale,
     MarketCode,
     OrderId,
     PaymentId,
@@ -78,13 +78,13 @@ class OrderingService(Ordering):
         self.canceling = canceling
 
     async def create_cart(
-        self, *, cart: CartId, market: MarketCode | None = None, locale: Locale | None = None
+        self, *, cart: CartId, market: MarketCode | None = None, wishes: tuple[str, ...] = ()
     ) -> Cart:
         async with self.db.begin() as tx:
             terms = await store.terms(tx, market)
             if terms is None:
                 raise UnknownMarket(market=market or MarketCode("*"))
-            opened = model.open_cart(cart, terms, locale)
+            opened = model.open_cart(cart, terms, wishes)
             if not await store.add_cart(tx, opened, self.clock.now()):
                 return await store.cart(tx, cart)
         return opened
@@ -251,6 +251,8 @@ class OrderingService(Ordering):
                 country=cart.shipping_address.country,
                 region=cart.shipping_address.region,
             )
+        except UnknownMarket as no:
+            raise MarketClosed(market=no.market) from no
         except NotPriced as no:
             raise NotForSale(sku=no.skus[0], market=no.market) from no
         except NoTaxRate as no:

@@ -31,10 +31,10 @@ ORDER = (
 
 
 async def terms(db: Statements, market: MarketCode | None) -> Terms | None:
-    """Read what is known of a market, or of the first one."""
+    """Read what is known of an open market, or of the first one."""
     row = await db.one(
         "SELECT code, currency, tax_inclusive, locales FROM markets "
-        "WHERE $1::text IS NULL OR code = $1 ORDER BY position, code LIMIT 1",
+        "WHERE open AND ($1::text IS NULL OR code = $1) ORDER BY position, code LIMIT 1",
         market,
     )
     return convert(row, Terms) if row else None
@@ -68,11 +68,12 @@ async def lock_cart(tx: Transaction, cart: CartId) -> Cart:
 
 
 async def lock_cart_with_good(tx: Transaction, cart: CartId, sku: Sku) -> tuple[Cart, Good | None]:
-    """Read a cart that is about to change, and what is known of a SKU in its market."""
+    """Read a cart that is about to change, and what is known of a SKU in its open market."""
     row = await tx.one(
         f"SELECT {CART}, (SELECT jsonb_build_object('sku', g.sku, 'slug', slug, 'title', title, "
         "'titles', titles, 'image', image, 'options', options, 'for_sale', for_sale, "
-        "'amount', (SELECT prices -> carts.market FROM offers WHERE sku = g.sku)) "
+        "'amount', (SELECT prices -> carts.market FROM offers WHERE sku = g.sku "
+        "AND carts.market IN (SELECT code FROM markets WHERE open))) "
         "FROM goods AS g WHERE g.sku = $2) AS good FROM carts WHERE id = $1 FOR UPDATE OF carts",
         cart,
         sku,
@@ -237,16 +238,17 @@ async def states(db: Statements, orders: Sequence[OrderId]) -> dict[OrderId, Ord
 async def save_terms(tx: Transaction, market: Market) -> None:
     """Note what a market is like now, unless something newer is known."""
     await tx.execute(
-        "INSERT INTO markets (code, currency, tax_inclusive, locales, position, version) "
-        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (code) DO UPDATE SET "
+        "INSERT INTO markets (code, currency, tax_inclusive, locales, position, open, version) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (code) DO UPDATE SET "
         "currency = excluded.currency, tax_inclusive = excluded.tax_inclusive, "
-        "locales = excluded.locales, position = excluded.position, version = excluded.version "
-        "WHERE markets.version < excluded.version",
+        "locales = excluded.locales, position = excluded.position, open = excluded.open, "
+        "version = excluded.version WHERE markets.version < excluded.version",
         market.code,
         market.currency,
         market.tax_inclusive,
         list(market.locales),
         market.position,
+        market.open,
         market.version,
     )
 

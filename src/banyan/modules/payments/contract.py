@@ -22,7 +22,7 @@ from banyan.kernel.contract import Problem, Value, contract, query, raises, unde
 from banyan.kernel.event import Event
 from banyan.vocabulary import CurrencyMismatch, Money, OrderId, PaymentId
 
-PaymentState = Literal["pending", "challenged", "authorized", "declined", "voided"]
+PaymentState = Literal["pending", "challenged", "authorized", "released", "declined", "voided"]
 TransferKind = Literal["capture", "refund"]
 TransferState = Literal["pending", "done", "failed"]
 
@@ -43,7 +43,11 @@ class Transfer(Value, frozen=True, kw_only=True):
 
 
 class Payment(Value, frozen=True, kw_only=True):
-    """Money of one order at one provider: `captured` ≤ `amount` and `refunded` ≤ `captured`."""
+    """Money of one order at one provider: `refunded` ≤ `captured` ≤ `amount` - `voided`.
+
+    It is `released` when a part was taken and the rest let go: nothing more can be taken, and
+    what was taken can be given back.
+    """
 
     id: PaymentId
     order: OrderId
@@ -51,6 +55,7 @@ class Payment(Value, frozen=True, kw_only=True):
     state: PaymentState
     amount: Money
     captured: Money
+    voided: Money
     refunded: Money
     decline_reason: str | None = None
     redirect_url: str | None = None
@@ -147,7 +152,7 @@ class TransferRefused(Problem, status=409):
 
 
 class AlreadyCaptured(Problem, status=409):
-    """Money was taken already; it can be refunded, not voided."""
+    """All of the money was taken; it can be refunded, not voided."""
 
     payment: PaymentId
 
@@ -231,7 +236,7 @@ class Payments(Protocol):
     @undertaking
     @raises(AlreadyCaptured)
     async def void(self, *, payment: PaymentId) -> None:
-        """Let go of money that was set aside, if any was.
+        """Let go of money that was set aside and not taken, if any was; taken money stays taken.
 
         It leaves its mark where nothing was authorized yet, here and at the provider, so that a
         late `authorize` comes to nothing.

@@ -98,7 +98,7 @@ class PaymentsAdmin(Controller):
 
     @post("/{payment:str}/void", guards=[needs("payments:write"), obligatory_key], status_code=200)
     async def void(self, payment: FromPath[PaymentId]) -> Answer[Payment]:
-        """Let go of money that was set aside."""
+        """Let go of money that was set aside and not taken."""
         await self.payments.payment(payment=payment)
         await self.payments.void(payment=payment)
         found = await self.payments.payment(payment=payment)

@@ -40,9 +40,10 @@ PATIENCE = timedelta(minutes=1)
 VOIDED = "voided"
 
 NEXT: Mapping[PaymentState, frozenset[PaymentState]] = {
-    "pending": frozenset({"challenged", "authorized", "declined", "voided"}),
-    "challenged": frozenset({"authorized", "declined", "voided"}),
-    "authorized": frozenset({"voided"}),
+    "pending": frozenset({"challenged", "authorized", "released", "declined", "voided"}),
+    "challenged": frozenset({"authorized", "released", "declined", "voided"}),
+    "authorized": frozenset({"released", "voided"}),
+    "released": frozenset(),
     "declined": frozenset(),
     "voided": frozenset(),
 }
@@ -79,9 +80,20 @@ class Claim(Value, frozen=True, kw_only=True):
     transfers: tuple[Transfer, ...] = ()
 
     @property
+    def held(self) -> int:
+        """Say how much is set aside, and neither taken, being taken nor let go."""
+        return self.authorized - self.voided - self.captured - self.capturing
+
+    @property
+    def taken_in_full(self) -> bool:
+        """Tell whether nothing is left that could be let go."""
+        return 0 < self.captured == self.authorized
+
+    @property
     def to_let_go(self) -> bool:
         """Tell whether the provider must still hear that nobody will take this money."""
-        return not NEXT[self.state] and self.due_at is not None
+        closed = not NEXT[self.state] and self.due_at is not None
+        return closed and (self.held > 0 or not self.captured)
 
     @property
     def subject(self) -> Subject:
@@ -101,6 +113,7 @@ class Claim(Value, frozen=True, kw_only=True):
             state=self.state,
             amount=self.money(self.amount),
             captured=self.money(self.captured),
+            voided=self.money(self.voided),
             refunded=self.money(self.refunded),
             decline_reason=self.decline_reason,
             redirect_url=self.redirect_url,
@@ -136,7 +149,7 @@ def open_claim(
         currency=amount.currency,
         amount=amount.amount,
     )
-    return _wait(claim, now)
+    return wait(claim, now)
 
 
 def refuse_other_terms(claim: Claim, wanted: Claim) -> None:
@@ -166,29 +179,33 @@ def record(claim: Claim, told: Standing, *, now: datetime) -> Claim:
     if claim.capturing:
         # Whatever was let go of there, the answer to what we are taking comes first.
         return claim
-    captured = max(claim.captured, told.captured)
-    state = _next_state(claim, told, captured=captured)
-    after = replace(
+    counted = replace(
         claim,
-        state=state,
-        reference=told.reference or claim.reference,
         authorized=max(claim.authorized, told.authorized),
         voided=max(claim.voided, told.voided),
-        captured=captured,
+        captured=max(claim.captured, told.captured),
         refunded=claim.refunded if claim.refunding else max(claim.refunded, told.refunded),
+    )
+    state = _next_state(counted, told)
+    after = replace(
+        counted,
+        state=state,
+        reference=told.reference or claim.reference,
         decline_reason=_decline_reason(state, claim, told),
         redirect_url=told.redirect_url if state == "challenged" else None,
         card_brand=told.card_brand or claim.card_brand,
         card_last4=told.card_last4 or claim.card_last4,
     )
-    after = _wait(after, now) if _under_way(after, told) else _settled(after)
+    waits = _under_way(after, told)
+    after = wait(after, now) if waits else replace(after, waiting_since=None, due_at=None)
     return after if after == claim else replace(after, version=claim.version + 1)
 
 
-def _next_state(claim: Claim, told: Standing, *, captured: int) -> PaymentState:
-    if captured:
+def _next_state(claim: Claim, told: Standing) -> PaymentState:
+    if claim.captured:
         # Taken money is a fact, whatever was meant to happen here.
-        return "authorized"
+        closed = claim.state in ("voided", "released") or (claim.voided and not claim.held)
+        return "released" if closed else "authorized"
     return told.state if told.state in NEXT[claim.state] else claim.state
 
 
@@ -199,36 +216,34 @@ def _decline_reason(state: PaymentState, claim: Claim, told: Standing) -> str | 
 
 
 def _under_way(claim: Claim, told: Standing) -> bool:
-    closed_here_only = not NEXT[claim.state] and bool(NEXT[told.state])
+    open_there = claim.held > 0 or (told.state == "challenged" and not claim.authorized)
+    closed_here_only = not NEXT[claim.state] and open_there
     return claim.state in ("pending", "challenged") or claim.refunding > 0 or closed_here_only
 
 
-def _wait(claim: Claim, now: datetime) -> Claim:
+def wait(claim: Claim, now: datetime) -> Claim:
+    """Put a payment under way, so that it is never forgotten."""
     if claim.due_at:
         return claim
     return replace(claim, waiting_since=now, due_at=now + PATIENCE)
 
 
-def _settled(claim: Claim) -> Claim:
-    return replace(claim, waiting_since=None, due_at=None)
-
-
 def let_go(claim: Claim, *, now: datetime) -> Claim:
-    """Close a payment here, before the provider is asked to let go of its money."""
-    if claim.captured or claim.capturing:
+    """Close a payment here, before the provider is asked to let go of what is not taken."""
+    if claim.capturing or claim.taken_in_full:
         raise AlreadyCaptured(payment=claim.id)
     if not NEXT[claim.state]:
         return claim
-    voided = replace(
+    closed = replace(
         claim,
-        state="voided",
-        decline_reason=VOIDED,
+        state="released" if claim.captured else "voided",
+        decline_reason=None if claim.captured else VOIDED,
         redirect_url=None,
         waiting_since=None,
         due_at=None,
         version=claim.version + 1,
     )
-    return _wait(voided, now)
+    return wait(closed, now)
 
 
 def begin(
@@ -243,7 +258,8 @@ def begin(
     """Decide how much is taken or given back: what was asked for, or all that is left."""
     if kind == "capture" and claim.state != "authorized":
         raise NotAuthorized(payment=claim.id, state=claim.state)
-    left = claim.money(_left(claim, kind))
+    refundable = claim.captured - claim.refunded - claim.refunding
+    left = claim.money(claim.held if kind == "capture" else refundable)
     if amount is None:
         amount = left
     elif amount.currency != claim.currency:
@@ -254,12 +270,6 @@ def begin(
         exceeds = ExceedsAuthorized if kind == "capture" else ExceedsCaptured
         raise exceeds(payment=claim.id, left=left)
     return Transfer(id=transfer, kind=kind, amount=amount, state="pending", reason=reason, at=now)
-
-
-def _left(claim: Claim, kind: TransferKind) -> int:
-    if kind == "capture":
-        return claim.authorized - claim.voided - claim.captured - claim.capturing
-    return claim.captured - claim.refunded - claim.refunding
 
 
 def refuse_other_transfer(transfer: Transfer, amount: Money | None) -> None:
@@ -374,13 +384,8 @@ def differences(
 
 def agree(claim: Claim, told: Standing | None) -> bool:
     """Tell whether the provider says the same totals as our books."""
-    totals = (claim.authorized, claim.captured, claim.voided, claim.refunded)
-    return told is not None and totals == (
-        told.authorized,
-        told.captured,
-        told.voided,
-        told.refunded,
-    )
+    totals = ("authorized", "captured", "voided", "refunded")
+    return told is not None and all(getattr(claim, one) == getattr(told, one) for one in totals)
 
 
 def described(position: Position | None) -> str:

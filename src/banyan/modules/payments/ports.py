@@ -82,7 +82,7 @@ class PaymentProvider(Protocol):
         ...
 
     async def void(self, subject: Subject) -> Standing:
-        """Let go of money, and refuse whatever comes later; taken money stays taken."""
+        """Let go of whatever is not taken, and refuse what comes later; taken money stays taken."""
         ...
 
     async def capture(self, subject: Subject, *, transfer: UUID, amount: Money) -> Standing:

@@ -45,7 +45,7 @@ class Cashier:
         return await self.record(claim, told) if told else claim
 
     async def let_go(self, claim: Claim) -> Claim:
-        """Have the provider let go of money, and refuse whatever comes later."""
+        """Have the provider let go of what is not taken, and refuse whatever comes later."""
         told = await self._provider(claim).void(claim.subject)
         return await self._take_down(claim.id, told)
 
@@ -107,9 +107,9 @@ class Cashier:
         pending = [transfer for transfer in claim.transfers if transfer.state == "pending"]
         for transfer in pending:
             claim, _ = await self.carry_out(claim, transfer)
-        if pending:
-            return claim
-        return await (self.let_go(claim) if claim.to_let_go else self.look(claim))
+        if claim.to_let_go:
+            return await self.let_go(claim)
+        return claim if pending else await self.look(claim)
 
     async def _take_down(self, payment: PaymentId, told: Standing) -> Claim:
         """Write down what the provider says, with whatever follows from it."""
@@ -119,10 +119,13 @@ class Cashier:
             after = model.record(before, told, now=now)
             if after == before:
                 return after
-            await store.save_claim(tx, after)
             found = model.found(before, after, now=now)
             if found:
+                # It stays under way until what was found is counted.
+                await store.save_claim(tx, model.wait(after, now))
                 await store.add_transfers(tx, payment, found)
+            else:
+                await store.save_claim(tx, after)
             if entries := model.book(before, after, found, now=now):
                 await store.book(tx, entries)
             tx.tell(*model.news(before, after, found))

@@ -100,7 +100,7 @@ class PaymentsService(Payments):
             # Whether there is anything to let go of is known when the provider has answered.
             await self.cashier.carry_on(await self._claim(payment))
             await self.void(payment=payment)
-        elif closed.to_let_go and (await self.cashier.let_go(closed)).captured:
+        elif closed.to_let_go and (await self.cashier.let_go(closed)).taken_in_full:
             raise AlreadyCaptured(payment=payment)
 
     async def capture(

@@ -37,8 +37,9 @@ class Market(Value, frozen=True, kw_only=True):
     """Where prices, taxes and languages come together.
 
     `rounding` says at which level a tax is rounded (half up): for each unit, each line, or once
-    for each rate of the order. `locales` begins with the default. `version` counts the changes,
-    here and in all that follows; what a caller says of it is not looked at.
+    for each rate of the order. `locales` begins with the default. One that is not `open` is seen in
+    the back office only. `version` counts the changes, here and in all that follows; what a caller
+    says of it is not looked at.
     """
 
     code: MarketName
@@ -49,6 +50,7 @@ class Market(Value, frozen=True, kw_only=True):
     tax_inclusive: bool
     rounding: Rounding = "line"
     position: Rank = 0
+    open: bool = True
     version: int = 0
 
 
@@ -194,7 +196,7 @@ class StaleTaxRate(Problem, status=412):
 
 
 class MarketChanged(Event):
-    """A market was opened, or is now like this."""
+    """A market was opened or closed, or is now like this."""
 
     market: Market
 
@@ -241,13 +243,16 @@ class Pricing(Protocol):
 
     @query
     async def markets(self) -> tuple[Market, ...]:
-        """Return all markets by position; the first is the default."""
+        """Return all markets by position, closed ones last; the first that is open is the default.
+
+        A shop in which none is open shows its goods without prices and opens no carts.
+        """
         ...
 
     @query
     @raises(UnknownMarket)
     async def market(self, *, code: MarketCode) -> Market:
-        """Return one market."""
+        """Return one market, closed or not."""
         ...
 
     @command
@@ -258,6 +263,18 @@ class Pricing(Protocol):
         `expected` is the version that is to be changed, 0 that of a market not yet there; None
         takes any. What would not change keeps its version and tells nothing. The same holds for
         price lists and tax rates.
+        """
+        ...
+
+    @command
+    @raises(UnknownMarket, StaleMarket)
+    async def close_market(self, *, code: MarketCode, expected: int | None = None) -> Market:
+        """Close a market, until somebody saves it as an open one.
+
+        Shoppers are told that there is no such market: nothing is shown or quoted there, no cart
+        opened, and a cart that is there cannot be ordered. A checkout that has its quote goes on,
+        and orders stand. Price lists, tax rates and shipping methods stay as they are: the books
+        need them, and so does a market that is opened again.
         """
         ...
 
@@ -297,7 +314,8 @@ class Pricing(Protocol):
     async def set_prices(self, *, prices: tuple[Price, ...]) -> int:
         """Set up to 10,000 prices, all or none; return how many of them have changed.
 
-        The products need not be there yet.
+        The products need not be there yet. A batch has no version to expect: each price in it is a
+        whole one, nothing of an older one is left, and of two who set it the later one wins.
         """
         ...
 

@@ -81,7 +81,7 @@ class StoreMarkets(Controller):
     async def browse(self) -> Page[MarketShown]:
         """List the markets; the first is the default."""
         markets = await self.pricing.markets()
-        return Page(items=tuple(_shown(market) for market in markets))
+        return Page(items=tuple(_shown(market) for market in markets if market.open))
 
 
 class Markets(Controller):
@@ -94,7 +94,7 @@ class Markets(Controller):
 
     @get()
     async def browse(self) -> Page[Market]:
-        """List all markets by position."""
+        """List all markets by position, closed ones last."""
         return Page(items=await self.pricing.markets())
 
     @get("/{code:str}")
@@ -105,7 +105,7 @@ class Markets(Controller):
 
     @post(guards=[needs("pricing:write")])
     async def create(self, data: JSONBody[Market]) -> Answer[Market]:
-        """Open a market."""
+        """Open a market; one that is closed is there already."""
         made = await self.pricing.save_market(market=data, expected=NOT_YET)
         return tagged(made, made.version)
 
@@ -113,12 +113,17 @@ class Markets(Controller):
     async def change(
         self, code: FromPath[MarketName], expected: IfMatch, data: JSONBody[Market]
     ) -> Answer[Market]:
-        """Change a market; its currency stays once it has a price list."""
+        """Change a market, or open it again; its currency stays once it has a price list."""
         if data.code != code:
             raise InvalidPrice(pointer="/code", reason=ELSEWHERE)
         await self.pricing.market(code=code)
         changed = await self.pricing.save_market(market=data, expected=expected)
         return tagged(changed, changed.version)
+
+    @delete("/{code:str}", guards=[needs("pricing:write"), obligatory_match])
+    async def close(self, code: FromPath[MarketName], expected: IfMatch) -> None:
+        """Close a market; its orders, price lists and tax rates stay."""
+        await self.pricing.close_market(code=code, expected=expected)
 
 
 class PriceLists(Controller):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from msgspec import structs
+
 from banyan.kernel.clock import Clock
 from banyan.kernel.database import Database, ForeignKeyViolation, Transaction
 from banyan.modules.pricing import model, store
@@ -63,12 +65,13 @@ class PricingService(Pricing):
         model.check_market(market)
         async with self.db.begin() as tx:
             before = await store.lock_market(tx, market.code)
-            model.check_expected(before, expected, StaleMarket)
-            after = model.revised(before, market)
-            if after != before:
-                await self._write_market(tx, after)
-                tx.tell(MarketChanged(market=after))
-        return after
+            return await self._write_market(tx, before, market, expected)
+
+    async def close_market(self, *, code: MarketCode, expected: int | None = None) -> Market:
+        async with self.db.begin() as tx:
+            before = await self._lock_market(tx, code)
+            closed = structs.replace(before, open=False)
+            return await self._write_market(tx, before, closed, expected)
 
     async def price_list(self, *, code: str) -> PriceList:
         found = await store.find_price_list(self.db, code)
@@ -209,13 +212,21 @@ class PricingService(Pricing):
             raise UnknownMarket(market=code)
         return market
 
-    async def _write_market(self, tx: Transaction, market: Market) -> None:
+    async def _write_market(
+        self, tx: Transaction, before: Market | None, wanted: Market, expected: int | None
+    ) -> Market:
         """Save a market; the database lets it change its currency only while it has no list."""
+        model.check_expected(before, expected, StaleMarket)
+        after = model.revised(before, wanted)
+        if after == before:
+            return before
         try:
-            saved = await store.save_market(tx, market)
+            saved = await store.save_market(tx, after)
         except ForeignKeyViolation:
             raise InvalidPrice(
                 pointer="/currency", reason="There are price lists in the old currency."
             ) from None
         if not saved:
-            raise StaleMarket(version=market.version)
+            raise StaleMarket(version=after.version)
+        tx.tell(MarketChanged(market=after))
+        return after

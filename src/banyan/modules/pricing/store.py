@@ -19,7 +19,9 @@ from banyan.modules.pricing.contract import (
 from banyan.modules.pricing.model import Terms
 from banyan.vocabulary import MarketCode, Sku, UnknownMarket
 
-MARKET = "code, title, currency, countries, locales, tax_inclusive, rounding, position, version"
+MARKET = (
+    "code, title, currency, countries, locales, tax_inclusive, rounding, position, open, version"
+)
 PRICE_LIST = "code, market, currency, title, priority, since, until, version"
 TAX_RATE = "market, tax_class, country, region, millionths, name, version"
 
@@ -62,7 +64,7 @@ async def terms(
         "SELECT asked.sku, amount, coalesce(tax_class, 'standard') AS tax_class "
         "FROM unnest($1::text[]) AS asked (sku) LEFT JOIN classed ON classed.sku = asked.sku "
         "LEFT JOIN offered ON offered.sku = asked.sku AND market = $3) AS one)) AS goods "
-        "FROM markets AS m WHERE code = $3",
+        "FROM markets AS m WHERE code = $3 AND open",
         skus,
         now,
         market,
@@ -117,8 +119,8 @@ async def concerned(
 
 
 async def markets(db: Statements) -> tuple[Market, ...]:
-    """Read all markets."""
-    rows = await db.all(f"SELECT {MARKET} FROM markets ORDER BY position, code")
+    """Read all markets, open ones first."""
+    rows = await db.all(f"SELECT {MARKET} FROM markets ORDER BY open DESC, position, code")
     return convert_all(rows, Market)
 
 
@@ -140,11 +142,11 @@ async def save_market(tx: Transaction, market: Market) -> bool:
     """Write the next version of a market; False if somebody was faster to open it."""
     return bool(
         await tx.value(
-            f"INSERT INTO markets ({MARKET}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
+            f"INSERT INTO markets ({MARKET}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
             "ON CONFLICT (code) DO UPDATE SET title = excluded.title, "
             "currency = excluded.currency, countries = excluded.countries, "
             "locales = excluded.locales, tax_inclusive = excluded.tax_inclusive, "
-            "rounding = excluded.rounding, position = excluded.position, "
+            "rounding = excluded.rounding, position = excluded.position, open = excluded.open, "
             "version = excluded.version WHERE markets.version = excluded.version - 1 "
             "RETURNING true",
             market.code,
@@ -155,6 +157,7 @@ async def save_market(tx: Transaction, market: Market) -> bool:
             market.tax_inclusive,
             market.rounding,
             market.position,
+            market.open,
             market.version,
         )
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Generic, Literal, Protocol, TypeVar
 from uuid import UUID
 
 from msgspec import Meta
@@ -10,6 +10,8 @@ from msgspec import Meta
 from banyan.kernel.contract import Problem, Value, contract, query, raises, undertaking
 from banyan.kernel.paging import Page
 from banyan.vocabulary import Locale, MarketCode, Money, Sku, UnknownMarket
+
+T = TypeVar("T")
 
 Sort = Literal["relevance", "newest", "price", "-price", "title"]
 
@@ -45,16 +47,21 @@ class Facet(Value, frozen=True, kw_only=True):
     values: tuple[FacetValue, ...]
 
 
-class Found(Page[ProductCard], frozen=True, kw_only=True):
-    """A page of a list in a market and a language, with the facets of the whole list.
+class Told(Page[T], Generic[T], frozen=True, kw_only=True):
+    """A page in a market and in one of its languages; of neither as long as there is no market."""
+
+    market: MarketCode = MarketCode("")
+    locale: Locale = Locale("")
+
+
+class Found(Told[ProductCard], frozen=True, kw_only=True):
+    """A page of a list of products, with the facets of the whole list.
 
     What has no price in the market is not listed there. A facet counts what would be listed with
     each of its values, as if none of them were chosen.
     """
 
     facets: tuple[Facet, ...] = ()
-    market: MarketCode = MarketCode("")
-    locale: Locale = Locale("")
 
 
 class VariantOffer(Value, frozen=True, kw_only=True):
@@ -173,8 +180,9 @@ class BadCursor(Problem, status=400):
 class Search(Protocol):
     """What channels and other modules may ask of search.
 
-    Without a market the first is taken; a locale falls back to its language, then to the market's
-    first locale (RFC 4647 lookup).
+    Without a market the first is taken. `wishes` are languages, best first: the first of them that
+    the market speaks is answered in, or else the market's first language (RFC 4647 lookup). What is
+    not said in it, is said in the product's own words.
     """
 
     @query
@@ -187,7 +195,7 @@ class Search(Protocol):
         filters: dict[str, tuple[str, ...]] | None = None,
         sort: Sort | None = None,
         market: MarketCode | None = None,
-        locale: Locale | None = None,
+        wishes: tuple[str, ...] = (),
         limit: int = 24,
         cursor: str | None = None,
     ) -> Found:
@@ -202,21 +210,30 @@ class Search(Protocol):
     @query
     @raises(UnknownMarket, NotFound)
     async def product_page(
-        self, *, slug: str, market: MarketCode | None = None, locale: Locale | None = None
+        self, *, slug: str, market: MarketCode | None = None, wishes: tuple[str, ...] = ()
     ) -> ProductPage:
         """Return everything that a product page shows."""
         ...
 
     @query
+    @raises(UnknownMarket)
     async def suggest(
-        self, *, q: str, locale: Locale | None = None, limit: int = 8
-    ) -> tuple[Suggestion, ...]:
+        self,
+        *,
+        q: str,
+        market: MarketCode | None = None,
+        wishes: tuple[str, ...] = (),
+        limit: int = 8,
+    ) -> Told[Suggestion]:
         """Suggest products and categories for the beginning of a query."""
         ...
 
     @query
-    async def categories(self, *, locale: Locale | None = None) -> tuple[CategoryShown, ...]:
-        """Return the tree that shoppers browse, parents before children."""
+    @raises(UnknownMarket)
+    async def categories(
+        self, *, market: MarketCode | None = None, wishes: tuple[str, ...] = ()
+    ) -> Told[CategoryShown]:
+        """Return the tree that shoppers browse: parents before children, siblings by position."""
         ...
 
     @undertaking

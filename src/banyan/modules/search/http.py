@@ -25,7 +25,6 @@ from banyan.kernel.http import (
     put,
 )
 from banyan.kernel.ids import Ids
-from banyan.kernel.paging import Page
 from banyan.modules.search.contract import (
     CategoryShown,
     Found,
@@ -34,8 +33,9 @@ from banyan.modules.search.contract import (
     Search,
     Sort,
     Suggestion,
+    Told,
 )
-from banyan.vocabulary import Locale, MarketCode
+from banyan.vocabulary import MarketCode
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class Products(Controller):
             filters=_filters(chosen),
             sort=sort,
             market=_market(visit.market),
-            locale=Locale(visit.locale),
+            wishes=visit.wishes,
             limit=limit,
             cursor=cursor or None,
         )
@@ -90,7 +90,7 @@ class Products(Controller):
     async def show_product(self, visit: Visiting, slug: FromPath[Slug]) -> Answer[ProductPage]:
         """Show everything of a product."""
         page = await self.search.product_page(
-            slug=slug, market=_market(visit.market), locale=Locale(visit.locale)
+            slug=slug, market=_market(visit.market), wishes=visit.wishes
         )
         return _public(page, page.locale)
 
@@ -103,18 +103,20 @@ class Browsing(Controller):
     search: Search
 
     @get("/categories")
-    async def list_categories(self, visit: Visiting) -> Answer[Page[CategoryShown]]:
-        """List the tree of categories, parents before children."""
-        categories = await self.search.categories(locale=Locale(visit.locale))
-        return _public(Page(items=categories))
+    async def list_categories(self, visit: Visiting) -> Answer[Told[CategoryShown]]:
+        """List the tree of categories: parents before children, siblings by position."""
+        tree = await self.search.categories(market=_market(visit.market), wishes=visit.wishes)
+        return _public(tree, tree.locale)
 
     @get("/suggestions")
     async def suggest(
         self, visit: Visiting, q: FromQuery[Query] = "", limit: Limit = 8
-    ) -> Answer[Page[Suggestion]]:
+    ) -> Answer[Told[Suggestion]]:
         """Suggest products and categories to somebody who is typing."""
-        suggested = await self.search.suggest(q=q, locale=Locale(visit.locale), limit=limit)
-        return _public(Page(items=suggested))
+        suggested = await self.search.suggest(
+            q=q, market=_market(visit.market), wishes=visit.wishes, limit=limit
+        )
+        return _public(suggested, suggested.locale)
 
 
 class Rebuilds(Controller):
@@ -148,7 +150,7 @@ def _market(code: str | None) -> MarketCode | None:
     return MarketCode(code) if code else None
 
 
-def _public(value: T, locale: str = "") -> Answer[T]:
+def _public(value: T, locale: str) -> Answer[T]:
     """Let anybody keep an answer for a while, and ask by its ETag whether it is still the same."""
     version = hashlib.blake2s(msgspec.json.encode(value), digest_size=12).hexdigest()
     headers = {"etag": etag(version), "cache-control": KEPT}

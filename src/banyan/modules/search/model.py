@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from babel.numbers import format_currency
 
 from banyan.kernel import paging
 from banyan.kernel.contract import Value
+from banyan.kernel.language import lookup, negotiate
 from banyan.modules.catalog.contract import Category
 from banyan.modules.search.contract import (
     BadCursor,
@@ -112,7 +113,10 @@ class FacetAttribute(Value, frozen=True, kw_only=True):
 
 
 class Listed(Value, frozen=True, kw_only=True):
-    """A page of a list as it was read, with one product more if there is a next page."""
+    """A page of a list as it was read, with one product more if there is a next page.
+
+    `options` are the titles of those by which lists can be narrowed.
+    """
 
     market: MarketCode | None
     locale: Locale | None
@@ -121,6 +125,7 @@ class Listed(Value, frozen=True, kw_only=True):
     hits: tuple[Hit, ...]
     counted: tuple[Counted, ...]
     attributes: tuple[FacetAttribute, ...]
+    options: dict[str, str]
 
 
 def ask(
@@ -130,7 +135,7 @@ def ask(
     *,
     sort: Sort | None,
     market: MarketCode | None,
-    locale: Locale | None,
+    wishes: Iterable[str],
     limit: int,
 ) -> Asked:
     """Settle what a list is asked for: a query is answered by relevance, all else newest first."""
@@ -143,7 +148,7 @@ def ask(
         chosen=choose(filters or {}),
         sort=sort,
         market=market,
-        wishes=wishes(locale),
+        wishes=lookup(wishes),
         limit=max(1, min(limit, MOST_ITEMS)),
     )
 
@@ -172,15 +177,10 @@ def _spelled(code: str, value: str) -> str:
     return f"[{ends[1]},{ends[2]})"
 
 
-def wishes(locale: str | None) -> tuple[str, ...]:
-    """Shorten a language as RFC 4647 lookup does: de-AT, de."""
-    parts = locale.lower().split("-") if locale else []
-    return tuple("-".join(parts[:n]) for n in range(len(parts), 0, -1))
-
-
 def name_of(asked: Asked) -> str:
-    """Tell one list from another, whatever the page of it."""
-    told = [asked.q, asked.category, asked.chosen, asked.sort, asked.market, asked.wishes]
+    """Tell one list from another, whatever the page of it; only words depend on the language."""
+    wishes = asked.wishes if asked.sort in ("relevance", "title") else ()
+    told = [asked.q, asked.category, asked.chosen, asked.sort, asked.market, wishes]
     return _digest(told)
 
 
@@ -226,7 +226,7 @@ def facets(listed: Listed) -> tuple[Facet, ...]:
 def _facet(listed: Listed, counted: list[Counted], attribute: FacetAttribute | None) -> Facet:
     code, language = counted[0].code, _language(listed)
     ordered = sorted(counted, key=lambda one: _rank(one, attribute))[:MOST_VALUES]
-    title = attribute.title if attribute else _word(code, language)
+    title = attribute.title if attribute else listed.options.get(code) or _word(code, language)
     return Facet(
         code=code, title=title, values=tuple(_value(one, listed, attribute) for one in ordered)
     )
@@ -279,8 +279,18 @@ def _language(listed: Listed) -> str:
 def _word(code: str, language: str) -> str:
     """Say one of our own words; a code that is none of them speaks for itself."""
     texts = TITLES.get(code, {})
-    found = next((texts[Locale(wish)] for wish in wishes(language) if wish in texts), None)
-    return found or texts.get(Locale("en")) or code.replace("-", " ").capitalize()
+    spoken = Locale(negotiate(language, tuple(texts), "en"))
+    return texts.get(spoken) or code.replace("-", " ").capitalize()
+
+
+def in_order(
+    categories: Sequence[Category], paths: Mapping[str, Sequence[str]]
+) -> tuple[Category, ...]:
+    """Put parents before their children, and siblings by position."""
+    places = {category.slug: (category.position, category.slug) for category in categories}
+    return tuple(
+        sorted(categories, key=lambda category: [places[slug] for slug in paths[category.slug]])
+    )
 
 
 def paths(categories: Iterable[Category]) -> dict[str, tuple[str, ...]]:

@@ -37,7 +37,8 @@ async def categories_changed(service: SearchService, event: CategoriesChanged) -
         await facts.take_turns(tx)
         if await facts.keep_version(tx, "categories", event.version):
             paths = model.paths(event.categories)
-            concerned = await facts.keep_categories(tx, event.categories, paths)
+            tree = model.in_order(event.categories, paths)
+            concerned = await facts.keep_categories(tx, tree, paths)
             await documents.refresh(tx, concerned)
 
 

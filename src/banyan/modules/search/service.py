@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 from uuid import UUID
 
 from banyan.kernel.database import Database, convert
 from banyan.kernel.driver import Sagas
+from banyan.kernel.language import lookup
 from banyan.modules.search import model
 from banyan.modules.search.contract import (
     CategoryShown,
@@ -18,11 +20,14 @@ from banyan.modules.search.contract import (
     Search,
     Sort,
     Suggestion,
+    Told,
 )
 from banyan.modules.search.sagas import MakeAnew
 from banyan.modules.search.settings import SearchSettings
 from banyan.modules.search.store import documents, facts, lists, pages
-from banyan.vocabulary import Locale, MarketCode, UnknownMarket
+from banyan.vocabulary import MarketCode, UnknownMarket
+
+T = TypeVar("T")
 
 
 class SearchService(Search):
@@ -44,12 +49,12 @@ class SearchService(Search):
         filters: dict[str, tuple[str, ...]] | None = None,
         sort: Sort | None = None,
         market: MarketCode | None = None,
-        locale: Locale | None = None,
+        wishes: tuple[str, ...] = (),
         limit: int = 24,
         cursor: str | None = None,
     ) -> Found:
         first = model.ask(
-            q, category, filters, sort=sort, market=market, locale=locale, limit=limit
+            q, category, filters, sort=sort, market=market, wishes=wishes, limit=limit
         )
         asked = model.turn_to(first, cursor)
         listed = await lists.find(self.db, asked, counted=self.settings.counted)
@@ -60,10 +65,10 @@ class SearchService(Search):
         return model.found(asked, listed)
 
     async def product_page(
-        self, *, slug: str, market: MarketCode | None = None, locale: Locale | None = None
+        self, *, slug: str, market: MarketCode | None = None, wishes: tuple[str, ...] = ()
     ) -> ProductPage:
-        wishes, few = model.wishes(locale), self.settings.few
-        row = await pages.product_page(self.db, market, wishes, slug, few=few)
+        few = self.settings.few
+        row = await pages.product_page(self.db, market, lookup(wishes), slug, few=few)
         if market is not None and row["market"] != market:
             raise UnknownMarket(market=market)
         if row["id"] is None:
@@ -71,12 +76,20 @@ class SearchService(Search):
         return model.stamped(convert(row, ProductPage))
 
     async def suggest(
-        self, *, q: str, locale: Locale | None = None, limit: int = 8
-    ) -> tuple[Suggestion, ...]:
-        return await pages.suggestions(self.db, q, model.wishes(locale), limit)
+        self,
+        *,
+        q: str,
+        market: MarketCode | None = None,
+        wishes: tuple[str, ...] = (),
+        limit: int = 8,
+    ) -> Told[Suggestion]:
+        suggested = await pages.suggestions(self.db, market, lookup(wishes), q, limit)
+        return _told(suggested, market)
 
-    async def categories(self, *, locale: Locale | None = None) -> tuple[CategoryShown, ...]:
-        return await pages.categories(self.db, model.wishes(locale))
+    async def categories(
+        self, *, market: MarketCode | None = None, wishes: tuple[str, ...] = ()
+    ) -> Told[CategoryShown]:
+        return _told(await pages.categories(self.db, market, lookup(wishes)), market)
 
     async def rebuild(self, *, rebuild: UUID) -> Rebuild:
         async with self.db.begin() as tx:
@@ -97,3 +110,9 @@ class SearchService(Search):
             drifted = await documents.drifted(tx)
             await documents.refresh(tx, list(drifted))
         return [f"{finding}: made anew" for finding in drifted.values()]
+
+
+def _told(page: Told[T], market: MarketCode | None) -> Told[T]:
+    if market is not None and page.market != market:
+        raise UnknownMarket(market=market)
+    return page

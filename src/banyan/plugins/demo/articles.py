@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from html import escape
+from itertools import chain
 from itertools import product as every_combination
 from pathlib import Path
 from typing import NamedTuple
@@ -76,14 +77,21 @@ class Article(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         for sku, picks in self.variants():
             yield sku, [self.extra[pick] for pick in picks.values() if pick in self.extra]
 
+    def words(self) -> dict[str, str]:
+        """Say in German what shoppers pick and read, and what pictures show."""
+        own = {*self.options, *chain(*self.options.values()), *self.attributes.values()}
+        known = {word: said for word, said in glossary().items() if word in own}
+        return known | {view.title: view.german for view in self.views()}
+
     def views(self) -> Iterator[View]:
         """List the pictures of the article: one for each color that it comes in."""
         colors = next((self.options[name] for name in COLORED if name in self.options), ())
         for color in colors:
-            name = f"{self.slug}-{color.lower()}"
-            yield View(name, f"{self.title}, {color}", self.picture, color, self.accent)
+            name, title = f"{self.slug}-{color.lower()}", f"{self.title}, {color}"
+            german = f"{self.de.title}, {glossary()[color]}"
+            yield View(name, title, german, self.picture, color, self.accent)
         if not colors:
-            yield View(self.slug, self.title, self.picture, self.color, self.accent)
+            yield View(self.slug, self.title, self.de.title, self.picture, self.color, self.accent)
 
 
 class Shelf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,9 +106,17 @@ class View(NamedTuple):
 
     name: str
     title: str
+    german: str
     drawings: str
     color: str
     accent: str
+
+
+@lru_cache(maxsize=1)
+def glossary() -> dict[str, str]:
+    """Read what the words that articles share are in German."""
+    read = msgspec.toml.decode((DATA / "words.toml").read_bytes(), type=dict[str, dict[str, str]])
+    return read["de"]
 
 
 @lru_cache(maxsize=1)
@@ -181,7 +197,9 @@ def _product(article: Article, category: str) -> Product:
             Picture(url=f"/media/demo/{view.name}.svg", alt=view.title) for view in article.views()
         ),
         translations={
-            Locale("de"): ProductText(title=article.de.title, description=_html(article.de.text))
+            Locale("de"): ProductText(
+                title=article.de.title, description=_html(article.de.text), words=article.words()
+            )
         },
     )
 

@@ -53,7 +53,7 @@ class Bank:
             if payment.status not in {"authorized", "captured"}:
                 raise NotAuthorized(payment=payment.id, state=payment.status)
             _same_currency(asked.amount, payment)
-            held = payment.authorized.amount - payment.captured.amount - payment.voided.amount
+            held = _held(payment)
             rest = held - asked.amount.amount
             if rest < 0:
                 raise ExceedsAuthorization(payment=payment.id, available=held)
@@ -74,7 +74,7 @@ class Bank:
             return self._tell("payment.refunded", payment, returned)
 
     def void(self, name: str) -> Payment:
-        """Let go of held money; a reference never seen is closed before it is used."""
+        """Let go of whatever is still held; a reference never seen is closed before it is used."""
         with self.vault.transaction():
             payment = self.ledger.find(name)
             match payment:
@@ -82,11 +82,11 @@ class Bank:
                     raise UnknownPayment(payment=name)
                 case None:
                     return self.payment(self.ledger.bury(name))
-                case Payment(status="captured"):
-                    raise AlreadyCaptured(payment=payment.id)
-                case Payment(status="authorized"):
-                    freed = self.ledger.move(payment.id, "void", payment.authorized.amount)
+                case Payment() if held := _held(payment):
+                    freed = self.ledger.move(payment.id, "void", held)
                     return self._tell("payment.voided", payment, freed)
+                case Payment(status="captured", voided=Money(amount=0)):
+                    raise AlreadyCaptured(payment=payment.id)
                 case Payment(status="requires_action"):
                     self.ledger.withdraw(payment.id)
                     return self._tell("payment.voided", payment)
@@ -127,6 +127,10 @@ class Bank:
         mode = tokens.webhook_mode(self.ledger.token(payment.id))
         self.outbox.put(kind, Notice(payment=now, entry=entry), mode=mode)
         return now
+
+
+def _held(payment: Payment) -> int:
+    return payment.authorized.amount - payment.captured.amount - payment.voided.amount
 
 
 def _same_currency(asked: Money, payment: Payment) -> None:

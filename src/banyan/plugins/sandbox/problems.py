@@ -68,7 +68,7 @@ class NotAuthorized(Problem):
 
 
 class AlreadyCaptured(Problem):
-    """The money was taken, so it can only be refunded."""
+    """All of the money was taken, so it can only be refunded."""
 
 
 class ExceedsAuthorization(Problem):

@@ -123,7 +123,7 @@ async def refund(
 async def void(
     *, bank: Bank, till: Till, request: Asking, name: Name, key: Key = None
 ) -> Response[bytes]:
-    """Let go of held money; of a reference never seen, refuse whatever comes later."""
+    """Let go of whatever is still held; of a reference never seen, refuse whatever comes later."""
     return await till.answer(request, key, lambda: bank.void(name), status=200)
 
 

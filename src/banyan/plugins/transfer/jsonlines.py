@@ -7,6 +7,7 @@
         "prices": [{"price_list": "eu-base", "amount": 1999, "compare_at": 2499}],
         "stock": [{"warehouse": "main", "on_hand": 12}]},
        {"sku": "shirt-m", "options": {"Size": "M"}}],
+     "translations": {"de": {"title": "Hemd", "words": {"Size": "Größe"}}},
      "category_definitions": [
        {"slug": "clothes", "title": {"en": "Clothes"}},
        {"slug": "shirts", "title": {"en": "Shirts", "de": "Hemden"}, "parent": "clothes"}],

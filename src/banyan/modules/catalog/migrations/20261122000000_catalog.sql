@@ -53,6 +53,7 @@ CREATE TABLE attributes (
     kind text NOT NULL CHECK (kind IN ('text', 'number', 'boolean', 'choice')),
     unit text NOT NULL,
     choices text [] NOT NULL,
+    words jsonb NOT NULL CHECK (jsonb_typeof(words) = 'object'),
     facet boolean NOT NULL,
     version bigint NOT NULL CHECK (version >= 1),
     CONSTRAINT only_a_choice_has_choices CHECK ((kind = 'choice') = (cardinality(choices) > 0))

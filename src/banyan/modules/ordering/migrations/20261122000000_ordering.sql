@@ -7,6 +7,7 @@ CREATE TABLE markets (
     tax_inclusive boolean NOT NULL,
     locales text [] NOT NULL,
     position integer NOT NULL,
+    open boolean NOT NULL,
     version bigint NOT NULL
 );
 

@@ -11,7 +11,7 @@ CREATE TABLE payments (
     currency text CHECK (currency ~ '^[A-Z]{3}$'),
     amount bigint CHECK (amount > 0),
     state text NOT NULL
-    CHECK (state IN ('pending', 'challenged', 'authorized', 'declined', 'voided')),
+    CHECK (state IN ('pending', 'challenged', 'authorized', 'released', 'declined', 'voided')),
     reference text NOT NULL DEFAULT '',
     authorized bigint NOT NULL DEFAULT 0 CHECK (authorized IN (0, amount)),
     voided bigint NOT NULL DEFAULT 0 CHECK (voided >= 0),
@@ -33,20 +33,24 @@ CREATE TABLE payments (
     CONSTRAINT captures_stay_within_what_is_authorized
     CHECK (voided + capturing + captured <= authorized),
     CONSTRAINT refunds_stay_within_captures CHECK (refunding + refunded <= captured),
-    CONSTRAINT authorized_means_money CHECK (state <> 'authorized' OR authorized > 0),
-    CONSTRAINT taken_means_authorized CHECK (state = 'authorized' OR capturing + captured = 0),
+    CONSTRAINT authorized_means_money
+    CHECK (state NOT IN ('authorized', 'released') OR authorized > 0),
+    CONSTRAINT taken_means_authorized
+    CHECK (state IN ('authorized', 'released') OR capturing + captured = 0),
+    CONSTRAINT released_means_no_more_is_taken CHECK (state <> 'released' OR capturing = 0),
     CONSTRAINT what_is_under_way_is_due CHECK (
         due_at IS NOT NULL
         OR (state NOT IN ('pending', 'challenged') AND capturing + refunding = 0)
     ),
     CONSTRAINT what_is_closed_holds_nothing CHECK (
-        due_at IS NOT NULL OR state NOT IN ('declined', 'voided') OR voided = authorized
+        due_at IS NOT NULL OR state NOT IN ('released', 'declined', 'voided')
+        OR voided + captured = authorized
     ),
     CONSTRAINT due_means_waiting CHECK ((due_at IS NULL) = (waiting_since IS NULL))
 ) WITH (fillfactor = 70);
 
 CREATE UNIQUE INDEX payments_one_per_order ON payments (order_id)
-WHERE state IN ('pending', 'challenged', 'authorized');
+WHERE state IN ('pending', 'challenged', 'authorized', 'released');
 CREATE UNIQUE INDEX payments_newest ON payments (number);
 CREATE INDEX payments_by_order ON payments (order_id, number);
 CREATE INDEX payments_by_provider ON payments (provider, id);
@@ -73,6 +77,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     reserved bigint := CASE WHEN new.state = 'pending' THEN new.amount ELSE 0 END;
     moved bigint := CASE WHEN new.state = 'done' THEN new.amount ELSE 0 END;
+    taken bigint := CASE new.kind WHEN 'capture' THEN moved ELSE 0 END;
 BEGIN
     IF tg_op = 'UPDATE' THEN
         IF old.state <> 'pending' THEN
@@ -82,14 +87,17 @@ BEGIN
     END IF;
     UPDATE payments SET
         capturing = capturing + CASE new.kind WHEN 'capture' THEN reserved ELSE 0 END,
-        captured = captured + CASE new.kind WHEN 'capture' THEN moved ELSE 0 END,
+        captured = captured + taken,
         refunding = refunding + CASE new.kind WHEN 'refund' THEN reserved ELSE 0 END,
         refunded = refunded + CASE new.kind WHEN 'refund' THEN moved ELSE 0 END,
         waiting_since = CASE
-            WHEN capturing + refunding + reserved > 0 THEN coalesce(waiting_since, new.begun_at)
+            WHEN capturing + refunding + reserved > 0
+                OR (state = 'released' AND voided + captured + taken < authorized)
+            THEN coalesce(waiting_since, new.begun_at)
         END,
         due_at = CASE
             WHEN capturing + refunding + reserved > 0
+                OR (state = 'released' AND voided + captured + taken < authorized)
             THEN least(due_at, new.begun_at + interval '1 minute')
         END,
         version = version + 1

@@ -9,6 +9,7 @@ CREATE TABLE markets (
     tax_inclusive boolean NOT NULL,
     rounding text NOT NULL CHECK (rounding IN ('unit', 'line', 'order')),
     position integer NOT NULL,
+    open boolean NOT NULL,
     version bigint NOT NULL,
     -- A price list names both: its prices are in the currency of its market, and that stays.
     UNIQUE (code, currency)

@@ -40,6 +40,7 @@ CREATE TABLE markets (
     code text PRIMARY KEY,
     version bigint NOT NULL,
     position bigint NOT NULL,
+    open boolean NOT NULL,
     currency text NOT NULL,
     locales text[] NOT NULL CHECK (cardinality(locales) > 0),
     tax_inclusive boolean NOT NULL
@@ -52,7 +53,8 @@ CREATE TABLE versions (
     version bigint NOT NULL
 );
 
--- `path` leads from the root to the category itself.
+-- `path` leads from the root to the category itself, `position` counts through the whole tree: each
+-- category comes before those below it.
 CREATE TABLE categories (
     slug text PRIMARY KEY,
     path text[] NOT NULL CHECK (path[cardinality(path)] = slug),
@@ -65,6 +67,7 @@ CREATE TABLE attributes (
     title jsonb NOT NULL,
     unit text NOT NULL,
     choices text[] NOT NULL,
+    glossary jsonb NOT NULL,
     facet boolean NOT NULL
 );
 
@@ -72,8 +75,9 @@ CREATE TABLE attributes (
 
 -- One row for a product, whatever the number of markets and languages. The title of its own words
 -- stands among `titles` under no language. `facets` are `code:value`
--- and hold what a list can be narrowed to, its categories with their ancestors included; `labels`
--- spell the values, in the same order. `words` are those of all languages of the shop as their
+-- and hold what a list can be narrowed to, its categories with their ancestors included, and the
+-- `code` alone of each option; `labels` spell the values and the option, in the same order. The
+-- `glossary` says labels and the picture's words in other languages. `words` are those of all languages of the shop as their
 -- dictionaries read them, `spelled` are those of titles as they stand.
 CREATE TABLE documents (
     product uuid PRIMARY KEY,
@@ -86,6 +90,7 @@ CREATE TABLE documents (
     category text NOT NULL,
     facets text[] NOT NULL,
     labels text[] NOT NULL,
+    glossary jsonb NOT NULL,
     languages text[] NOT NULL,
     words tsvector NOT NULL,
     spelled text NOT NULL
@@ -164,6 +169,18 @@ coalesce(nullif(texts ->> locale, ''), CASE WHEN strpos(locale, '-') > 0 THEN
         nullif(texts ->> split_part(locale, '-', 1), '')
     )
 END);
+
+-- The words of a language, those included that it shares with the wider ones.
+CREATE FUNCTION vocabulary(glossary jsonb, locale text) RETURNS jsonb IMMUTABLE LANGUAGE sql RETURN
+CASE WHEN strpos(locale, '-') = 0 THEN glossary -> locale ELSE
+    coalesce(glossary -> split_part(locale, '-', 1), '{}')
+    || coalesce(glossary -> regexp_replace(locale, '-[^-]*$', ''), '{}')
+    || coalesce(glossary -> locale, '{}')
+END;
+
+-- A word of a product as such a vocabulary has it; what that does not know stays as it is.
+CREATE FUNCTION translated(word text, vocabulary jsonb) RETURNS text IMMUTABLE LANGUAGE sql RETURN
+coalesce(vocabulary ->> word, word);
 
 -- The lower end of a round range of prices: 1, 2, 5, 10, 20, 50 …
 CREATE FUNCTION price_step(amount bigint) RETURNS bigint IMMUTABLE LANGUAGE sql RETURN

@@ -31,30 +31,57 @@ TITLES = """
     ) AS said (locale, title)
     WHERE title <> ''"""
 
+OPTION_CODE = "btrim(replace(spell(option.key), ' ', '-'), '-')"
+
 FACETS = f"""
     SELECT array_agg(token ORDER BY token) AS facets, array_agg(label ORDER BY token) AS labels
     FROM (
-        SELECT code || ':' || lower(btrim(label)) AS token, min(btrim(label)) AS label
+        SELECT concat_ws(':', code, lower(btrim(value))) AS token, min(btrim(label)) AS label
         FROM (
-            SELECT 'brand', true, told ->> 'brand'
+            SELECT 'brand', true, told ->> 'brand', told ->> 'brand'
             UNION ALL
-            SELECT 'category', true, place FROM categories, unnest(path) AS place
+            SELECT 'category', true, place, place FROM categories, unnest(path) AS place
             WHERE slug = ANY (products.categories)
             UNION ALL
-            SELECT code, false, {VALUE} FROM jsonb_each(told -> 'attributes')
+            SELECT code, false, {VALUE}, {VALUE} FROM jsonb_each(told -> 'attributes')
             JOIN attributes ON code = key AND facet
             UNION ALL
-            SELECT btrim(replace(spell(option.key), ' ', '-'), '-'), false, option.value
+            SELECT {OPTION_CODE}, false, said.value, said.label
             FROM jsonb_array_elements(told -> 'variants') AS variant,
-                jsonb_each_text(variant -> 'options') AS option
-        ) AS said (code, ours, label)
+                jsonb_each_text(variant -> 'options') AS option,
+                LATERAL (VALUES (option.value, option.value), (NULL, option.key))
+                    AS said (value, label)
+        ) AS said (code, ours, value, label)
         WHERE length(btrim(label)) BETWEEN 1 AND 255
             AND (ours OR code NOT IN ('', 'available', 'brand', 'category', 'price'))
         GROUP BY token
     ) AS tokens"""
 
+# What the labels of facets and the first picture are in other languages.
+GLOSSARY = """
+    SELECT coalesce(jsonb_object_agg(locale, words), '{}') AS glossary
+    FROM (
+        SELECT locale, jsonb_object_agg(btrim(word), said) AS words
+        FROM jsonb_each(told -> 'translations') AS translations (locale, translation),
+            jsonb_each_text(translation -> 'words') AS words (word, said)
+        WHERE btrim(word) = ANY (labels) OR word = told #>> '{pictures,0,alt}'
+        GROUP BY locale
+    ) AS known"""
+
 # How much of each description is read: less of each in many languages.
 ROOM = "200000 / (10 + cardinality(ARRAY(SELECT jsonb_object_keys(told -> 'translations'))))"
+
+# The words of options and attributes, and of no picture: its own are not searched either.
+SAID_ELSEWHERE = """
+    SELECT locale, said
+    FROM jsonb_each(told -> 'translations') AS translations (locale, translation),
+        jsonb_each_text(translation -> 'words') AS words (word, said)
+    WHERE NOT jsonb_path_exists(told, '$.pictures[*].alt ? (@ == $word)',
+        jsonb_build_object('word', word))
+    UNION ALL
+    SELECT locale, words ->> value FROM jsonb_each_text(told -> 'attributes')
+    JOIN attributes ON code = key, jsonb_each(glossary) AS glossaries (locale, words)
+    WHERE words ? value"""
 
 # Words of no language belong to every language of the shop. A title weighs more than a tag. A
 # description is HTML, whose tags the dictionaries leave out; only its first pages are read, because
@@ -87,6 +114,9 @@ WORDS = f"""
         FROM jsonb_array_elements(told -> 'variants') AS variant,
             jsonb_each_text(variant -> 'options') AS option
         UNION ALL
+        SELECT 'C', locale, false, left(spell(string_agg(said, ' ' ORDER BY said)), {ROOM})
+        FROM ({SAID_ELSEWHERE}) AS elsewhere (locale, said) GROUP BY locale
+        UNION ALL
         SELECT 'D', '', false, left(told ->> 'description', {ROOM})
         UNION ALL
         SELECT 'D', key, false, left(value ->> 'description', {ROOM})
@@ -103,10 +133,10 @@ DOCUMENTS = f"""
         coalesce(told #>> '{{pictures,0,url}}', '') AS image,
         coalesce(told #>> '{{pictures,0,alt}}', '') AS image_alt,
         told ->> 'brand' AS brand, coalesce(told #>> '{{categories,0}}', '') AS category,
-        coalesce(facets, '{{}}') AS facets, coalesce(labels, '{{}}') AS labels,
+        coalesce(facets, '{{}}') AS facets, coalesce(labels, '{{}}') AS labels, glossary,
         languages, words, spelled
     FROM products, LATERAL ({TITLES}) AS titled, LATERAL ({SHOP}) AS shop,
-        LATERAL ({FACETS}) AS narrowed, LATERAL ({WORDS}) AS spoken
+        LATERAL ({FACETS}) AS narrowed, LATERAL ({GLOSSARY}) AS known, LATERAL ({WORDS}) AS spoken
     WHERE told IS NOT NULL"""
 
 LISTINGS = f"""
@@ -119,7 +149,7 @@ LISTINGS = f"""
 
 DOCUMENT = (
     "product, slug, titles, sort_keys, image, image_alt, brand, category, facets, labels, "
-    "languages, words, spelled"
+    "glossary, languages, words, spelled"
 )
 LISTING = "market, product, amount, compare_at, currency, varies, available"
 
@@ -128,8 +158,8 @@ REPLACE_DOCUMENT = """
     ON CONFLICT (product) DO UPDATE SET slug = excluded.slug, titles = excluded.titles,
         sort_keys = excluded.sort_keys, image = excluded.image, image_alt = excluded.image_alt,
         brand = excluded.brand, category = excluded.category, facets = excluded.facets,
-        labels = excluded.labels, languages = excluded.languages, words = excluded.words,
-        spelled = excluded.spelled
+        labels = excluded.labels, glossary = excluded.glossary, languages = excluded.languages,
+        words = excluded.words, spelled = excluded.spelled
     WHERE documents IS DISTINCT FROM excluded"""
 REPLACE_LISTING = """
     ON CONFLICT (product, market) DO UPDATE SET amount = excluded.amount,

@@ -112,15 +112,16 @@ async def keep_market(tx: Transaction, market: Market) -> bool:
     return bool(
         await tx.value(
             "INSERT INTO markets AS known "
-            "(code, version, position, currency, locales, tax_inclusive) "
-            "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (code) DO UPDATE "
+            "(code, version, position, open, currency, locales, tax_inclusive) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (code) DO UPDATE "
             "SET version = excluded.version, position = excluded.position, "
-            "currency = excluded.currency, locales = excluded.locales, "
+            "open = excluded.open, currency = excluded.currency, locales = excluded.locales, "
             "tax_inclusive = excluded.tax_inclusive WHERE known.version < excluded.version "
             "RETURNING true",
             market.code,
             market.version,
             market.position,
+            market.open,
             market.currency,
             market.locales,
             market.tax_inclusive,
@@ -142,9 +143,12 @@ async def keep_version(tx: Transaction, what: str, version: int) -> bool:
 
 
 async def keep_categories(
-    tx: Transaction, categories: Sequence[Category], paths: Mapping[str, Sequence[str]]
+    tx: Transaction, tree: Sequence[Category], paths: Mapping[str, Sequence[str]]
 ) -> list[UUID]:
-    """Note the whole tree; it concerns what is in a branch that was moved or has a new title."""
+    """Note the whole tree, in its order.
+
+    It concerns what is in a branch that was moved or has a new title.
+    """
     rows = await tx.all(
         "WITH told AS (SELECT * FROM jsonb_to_recordset($1) "
         "AS told (slug text, path text[], title jsonb, position bigint)), "
@@ -163,26 +167,27 @@ async def keep_categories(
                 "slug": category.slug,
                 "path": paths[category.slug],
                 "title": category.title,
-                "position": category.position,
+                "position": position,
             }
-            for category in categories
+            for position, category in enumerate(tree)
         ],
     )
     return _ids(rows)
 
 
 async def keep_attributes(tx: Transaction, attributes: Sequence[Attribute]) -> list[UUID]:
-    """Note all attributes; it concerns what has one that became or was a facet."""
+    """Note all attributes; it concerns what has one that became or was a facet, or is reworded."""
     rows = await tx.all(
         "WITH told AS (SELECT * FROM jsonb_to_recordset($1) "
-        "AS told (code text, title jsonb, unit text, choices text[], facet boolean)), "
+        "AS told (code text, title jsonb, unit text, choices text[], words jsonb, facet boolean)), "
         "gone AS (DELETE FROM attributes WHERE code NOT IN (SELECT code FROM told)), "
-        "kept AS (INSERT INTO attributes (code, title, unit, choices, facet) SELECT * FROM told "
-        "ON CONFLICT (code) DO UPDATE "
+        "kept AS (INSERT INTO attributes (code, title, unit, choices, glossary, facet) "
+        "SELECT * FROM told ON CONFLICT (code) DO UPDATE "
         "SET title = excluded.title, unit = excluded.unit, choices = excluded.choices, "
-        "facet = excluded.facet), "
+        "glossary = excluded.glossary, facet = excluded.facet), "
         "changed AS (SELECT code FROM told FULL JOIN attributes AS known USING (code) "
-        "WHERE coalesce(told.facet, false) <> coalesce(known.facet, false)) "
+        "WHERE coalesce(told.facet, false) <> coalesce(known.facet, false) "
+        "OR coalesce(told.words, '{}') <> coalesce(known.glossary, '{}')) "
         "SELECT id FROM products WHERE products.told IS NOT NULL "
         "AND products.told -> 'attributes' ?| ARRAY(SELECT code FROM changed)",
         attributes,

@@ -24,7 +24,7 @@ HOLDS = """
     END"""
 
 SHOWN = """
-    listings.*, slug, image, image_alt, brand, category, facets, labels,
+    listings.*, slug, image, image_alt, brand, category, facets, labels, glossary,
     coalesce(worded(titles, (SELECT locale FROM visit)), titles ->> '') AS title,
     coalesce(worded(sort_keys, (SELECT locale FROM visit)), sort_keys ->> '') AS sort_key"""
 ALL = f""", scope AS NOT MATERIALIZED (
@@ -64,21 +64,27 @@ ORDERS: dict[Sort, Order] = {
     "title": Order("sort_key", "(sort_key, product) > ($7::text, $8::uuid)", "sort_key, product"),
 }
 
+# In which words labels are told: looked up once for each product, not for each of its labels.
+VOCABULARY = "vocabulary(glossary, visit.locale) AS vocabulary"
+
 # A value is counted among the products that would be listed if nothing were chosen of its facet:
 # those that miss nothing, or nothing but that.
 TOKENS = """
         SELECT unnest(facets || ARRAY['available:' || available, 'price:' || price_step(amount)])
-            AS token, unnest(labels) AS label"""
+            AS token, unnest(labels) AS label, vocabulary"""
+COUNT = """
+    token, min(label) AS label, min(vocabulary ->> label) AS said, count(*) AS count"""
 COUNTED = f"""), counted AS (
-        SELECT token, min(label) AS label, count(*) AS count
-        FROM ({TOKENS} FROM (SELECT * FROM scope LIMIT $10) AS sample) AS facet
+        SELECT {COUNT}
+        FROM ({TOKENS} FROM (
+            SELECT scope.*, {VOCABULARY} FROM scope, visit LIMIT $10) AS sample) AS facet
         GROUP BY token
     )"""
 COUNTED_CHOSEN = f"""), counted AS (
-        SELECT token, min(label) AS label, count(*) AS count
+        SELECT {COUNT}
         FROM ({TOKENS}, missed FROM (
-            SELECT scope.*, ARRAY(SELECT code FROM chosen WHERE NOT {HOLDS}) AS missed
-            FROM scope LIMIT $10) AS sample WHERE cardinality(missed) < 2) AS facet
+            SELECT scope.*, {VOCABULARY}, ARRAY(SELECT code FROM chosen WHERE NOT {HOLDS}) AS missed
+            FROM scope, visit LIMIT $10) AS sample WHERE cardinality(missed) < 2) AS facet
         WHERE missed = '{{}}' OR missed = ARRAY[split_part(token, ':', 1)]
         GROUP BY token
     )"""
@@ -87,7 +93,8 @@ ANSWER = """
         $4::text IS NULL OR EXISTS (SELECT FROM categories WHERE slug = $4::text) AS has_category,
         (SELECT coalesce(jsonb_agg(jsonb_build_object('key', key::text, 'product', product,
             'card', jsonb_build_object(
-                'slug', slug, 'title', title, 'image', image, 'image_alt', image_alt,
+                'slug', slug, 'title', title, 'image', image,
+                'image_alt', translated(btrim(image_alt), vocabulary(glossary, visit.locale)),
                 'brand', brand, 'category', category, 'available', available,
                 'price_varies', varies,
                 'price', jsonb_build_object('amount', amount, 'currency', items.currency),
@@ -97,11 +104,16 @@ ANSWER = """
         (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'code', split_part(token, ':', 1), 'value', substr(token, strpos(token, ':') + 1),
             'label', coalesce(
-                worded(title, visit.locale), worded(title, visit.main), slug, label, ''),
-            'count', count) ORDER BY position, slug, token), '[]')
+                worded(categories.title, visit.locale), worded(categories.title, visit.main), slug,
+                vocabulary(glossary, visit.locale) ->> label,
+                CASE WHEN token NOT LIKE 'brand:%' THEN said END, label, ''),
+            'count', count) ORDER BY categories.position, slug, token), '[]')
         FROM counted LEFT JOIN categories ON token = 'category:' || slug
-        WHERE token NOT LIKE 'category:%'
-            OR path[cardinality(path) - 1] IS NOT DISTINCT FROM $4::text) AS counted,
+        LEFT JOIN attributes ON facet AND code = split_part(token, ':', 1)
+        WHERE token LIKE '%:%' AND (token NOT LIKE 'category:%'
+            OR path[cardinality(path) - 1] IS NOT DISTINCT FROM $4::text)) AS counted,
+        (SELECT coalesce(jsonb_object_agg(token, coalesce(said, label)), '{}')
+        FROM counted WHERE token NOT LIKE '%:%') AS options,
         (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'code', code, 'unit', unit, 'choices', choices,
             'title', coalesce(worded(title, visit.locale), worded(title, visit.main), code))), '[]')

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from banyan.kernel.database import Record, Statements, convert_all
-from banyan.modules.search.contract import CategoryShown, Suggestion
+from banyan.kernel.database import Record, Statements, convert
+from banyan.modules.search.contract import CategoryShown, Suggestion, Told
 from banyan.modules.search.store.documents import SELLABLE
 from banyan.modules.search.store.visits import VISIT
 from banyan.modules.search.store.words import FOUND
 
 VARIANTS = f"""
     SELECT jsonb_agg(jsonb_build_object(
-        'sku', named.sku, 'options', variant -> 'options',
+        'sku', named.sku, 'options', (
+            SELECT coalesce(jsonb_object_agg(
+                translated(key, vocabulary), translated(value, vocabulary)), '{{}}')
+            FROM jsonb_each_text(variant -> 'options')),
         'price', CASE WHEN offers.amount IS NOT NULL THEN
             jsonb_build_object('amount', offers.amount, 'currency', offers.currency) END,
         'compare_at', CASE WHEN offers.compare_at IS NOT NULL THEN
@@ -25,8 +28,26 @@ VARIANTS = f"""
     LEFT JOIN offers ON offers.sku = named.sku AND offers.market = visit.market
     LEFT JOIN stock ON stock.sku = named.sku"""
 
+OPTIONS = """
+    SELECT jsonb_agg(jsonb_build_object('name', translated(option ->> 'name', vocabulary),
+        'values', (
+            SELECT jsonb_agg(translated(value, vocabulary) ORDER BY rank)
+            FROM jsonb_array_elements_text(option -> 'values')
+                WITH ORDINALITY AS picks (value, rank)
+        )) ORDER BY place)
+    FROM jsonb_array_elements(told -> 'options') WITH ORDINALITY AS options (option, place)"""
+
+PICTURES = """
+    SELECT jsonb_agg(jsonb_build_object('url', picture ->> 'url',
+        'alt', translated(picture ->> 'alt', vocabulary)) ORDER BY place)
+    FROM jsonb_array_elements(told -> 'pictures') WITH ORDINALITY AS pictures (picture, place)"""
+
+# A choice is called what its attribute says, a text what the product says.
 ATTRIBUTES = """
-    SELECT jsonb_agg(jsonb_build_object('code', code, 'value', value, 'unit', unit,
+    SELECT jsonb_agg(jsonb_build_object('code', code, 'unit', unit,
+        'value', coalesce(to_jsonb(coalesce(
+            vocabulary(glossary, locale) ->> (value #>> '{}'),
+            vocabulary ->> (value #>> '{}'))), value),
         'title', coalesce(worded(title, locale), worded(title, main), code)) ORDER BY code)
     FROM jsonb_each(told -> 'attributes') JOIN attributes ON code = key"""
 
@@ -39,9 +60,9 @@ CATEGORIES = """
 
 PAGE = f"""{VISIT}
     SELECT product::text AS id, coalesce(visit.market, '') AS market,
-        coalesce(locale, $2[1], '') AS locale, coalesce(tax_inclusive, false) AS tax_inclusive,
+        coalesce(locale, '') AS locale, coalesce(tax_inclusive, false) AS tax_inclusive,
         told ->> 'slug' AS slug, told ->> 'brand' AS brand,
-        told -> 'options' AS options, told -> 'pictures' AS pictures, told -> 'tags' AS tags,
+        told -> 'tags' AS tags,
         coalesce(worded(titles, locale), titles ->> '') AS title,
         coalesce(worded((SELECT jsonb_object_agg(key, value -> 'description')
             FROM jsonb_each(told -> 'translations')), locale), told ->> 'description')
@@ -50,11 +71,16 @@ PAGE = f"""{VISIT}
             jsonb_build_object('amount', amount, 'currency', listings.currency) END AS price,
         coalesce(available, false) AS available,
         coalesce(({VARIANTS}), '[]') AS variants,
+        coalesce(({OPTIONS}), '[]') AS options,
+        coalesce(({PICTURES}), '[]') AS pictures,
         coalesce(({ATTRIBUTES}), '[]') AS attributes,
         coalesce(({CATEGORIES}), '[]') AS categories
     FROM (SELECT) AS always LEFT JOIN visit ON true
     LEFT JOIN (documents JOIN products ON id = product) ON documents.slug = $3
     LEFT JOIN listings USING (product, market)
+    LEFT JOIN LATERAL (
+        SELECT vocabulary(jsonb_object_agg(key, value -> 'words'), locale) AS vocabulary
+        FROM jsonb_each(told -> 'translations')) AS spoken ON true
     ORDER BY product DESC LIMIT 1"""
 
 
@@ -67,19 +93,30 @@ async def product_page(
     return row
 
 
-async def categories(db: Statements, wishes: Sequence[str]) -> tuple[CategoryShown, ...]:
+# What is told in a market and a language, as one row that is always there.
+TOLD = """
+    SELECT coalesce(visit.market, '') AS market, coalesce(visit.locale, '') AS locale,
+        (SELECT coalesce(jsonb_agg(item), '[]') FROM items AS item) AS items
+    FROM (SELECT) AS always LEFT JOIN visit ON true"""
+
+TREE = f"""{VISIT}, counted AS (
+        SELECT token, count(*) FROM documents, unnest(facets) AS token
+        WHERE starts_with(token, 'category:') GROUP BY token
+    ), items AS (
+        SELECT slug, path[cardinality(path) - 1] AS parent, coalesce(count, 0) AS count,
+            coalesce(worded(title, locale), worded(title, main), slug) AS title
+        FROM categories LEFT JOIN counted ON token = 'category:' || slug LEFT JOIN visit ON true
+        ORDER BY position
+    ){TOLD}"""
+
+
+async def categories(
+    db: Statements, market: str | None, wishes: Sequence[str]
+) -> Told[CategoryShown]:
     """Read the tree, each category with how many products it and those below it have."""
-    rows = await db.all(
-        f"{VISIT}, counted AS (SELECT token, count(*) FROM documents, unnest(facets) AS token "
-        "WHERE starts_with(token, 'category:') GROUP BY token) "
-        "SELECT slug, path[cardinality(path) - 1] AS parent, coalesce(count, 0) AS count, "
-        "coalesce(worded(title, locale), worded(title, main), slug) AS title "
-        "FROM categories LEFT JOIN counted ON token = 'category:' || slug "
-        "LEFT JOIN visit ON true ORDER BY cardinality(path), position, slug",
-        None,
-        wishes,
-    )
-    return convert_all(rows, CategoryShown)
+    row = await db.one(TREE, market, wishes)
+    assert row, "one row always stands there"
+    return convert(row, Told[CategoryShown])
 
 
 # A title that begins as it is typed comes first; of equals, the category that holds them all.
@@ -94,15 +131,18 @@ SUGGESTIONS = f"""{VISIT}{FOUND}, shelves AS (
         UNION ALL
         SELECT 'product', slug, coalesce(worded(titles, locale), titles ->> ''), rank
         FROM found JOIN documents USING (product), visit
-    )
-    SELECT kind, slug, title FROM suggested
-    ORDER BY starts_with(unaccent(spell(title)), unaccent(spell($3))) DESC,
-        rank DESC NULLS FIRST, title, slug
-    LIMIT $4"""
+    ), items AS (
+        SELECT kind, slug, title FROM suggested
+        ORDER BY starts_with(unaccent(spell(title)), unaccent(spell($3))) DESC,
+            rank DESC NULLS FIRST, title, slug
+        LIMIT $4
+    ){TOLD}"""
 
 
 async def suggestions(
-    db: Statements, q: str, wishes: Sequence[str], limit: int
-) -> tuple[Suggestion, ...]:
+    db: Statements, market: str | None, wishes: Sequence[str], q: str, limit: int
+) -> Told[Suggestion]:
     """Find what somebody may mean who types."""
-    return convert_all(await db.all(SUGGESTIONS, None, wishes, q, limit), Suggestion)
+    row = await db.one(SUGGESTIONS, market, wishes, q, limit)
+    assert row, "one row always stands there"
+    return convert(row, Told[Suggestion])

@@ -11,5 +11,5 @@ VISIT = """
             JOIN unnest(locales) AS spoken ON lower(spoken) = wish
             ORDER BY place LIMIT 1), locales[1]) AS locale
         FROM markets
-        WHERE code = coalesce($1::text, (
-            SELECT code FROM markets ORDER BY position, code LIMIT 1)))"""
+        WHERE open AND code = coalesce($1::text, (
+            SELECT code FROM markets WHERE open ORDER BY position, code LIMIT 1)))"""
