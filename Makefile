@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock clean
+.PHONY: help run test check format docs lock clean
 
 BIN := .venv/bin
 STEPS := style types imports migrations templates
@@ -26,6 +26,10 @@ format: ## Rewrite the code in the one style
 	@requirements/install dev
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format
+
+docs: ## Write docs/reference from the code; ARGS=released promises what it says
+	@requirements/install dev
+	@$(BIN)/python -m banyan.kernel.reference docs/reference $(ARGS)
 
 lock: ## Lock the requirements with hashes; ARGS=--upgrade takes newer ones
 	@requirements/install dev

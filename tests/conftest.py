@@ -1,4 +1,4 @@
-"""What tests share: one real PostgreSQL for the session, and the links that calls travel by."""
+"""What tests share: a real PostgreSQL, a real NATS, and the links that calls travel by."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from banyan.engines.postgres import EmbeddedPostgres
 from banyan.kernel.link import Link, direct, wire
 from banyan.kernel.testing import Server
+from tests.engines.brokers import LentNats, lent
 
 LINKS: dict[str, Link] = {"direct": direct, "wire": wire}
 NO_NEED_TO_SURVIVE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -21,6 +22,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("postgres")
     with EmbeddedPostgres(folder, lambda _: None, settings=NO_NEED_TO_SURVIVE) as postgres:
         yield Server(postgres.dsn())
+
+
+@pytest.fixture(scope="session")
+def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LentNats]:
+    """Run a NATS server that lets in whom a test grants something."""
+    with lent(tmp_path_factory.mktemp("nats")) as running:
+        yield running
 
 
 @pytest.fixture(params=list(LINKS.values()), ids=list(LINKS))

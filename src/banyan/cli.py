@@ -10,7 +10,7 @@ import inspect
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -26,11 +26,13 @@ from banyan.engines import upkeep
 from banyan.engines.estate import Estate
 from banyan.engines.trouble import EngineError
 from banyan.kernel import health, http, migration, telemetry, topology
-from banyan.kernel.app import App, House, discover, graph
-from banyan.kernel.security import TokenGate, fingerprint
+from banyan.kernel.app import App, House, discover
+from banyan.kernel.graph import graph
+from banyan.kernel.security import TokenGate
 from banyan.kernel.serve import ServeSettings, run, serve
 from banyan.kernel.settings import Misconfigured, environment, load
 from banyan.kernel.telemetry import TelemetrySettings
+from banyan.kernel.topology import Process
 
 commands = Commands(
     name="banyan",
@@ -43,6 +45,7 @@ console = Console(highlight=False)
 Data = Annotated[Path, Parameter(help="Where this shop keeps its data.")]
 File = Annotated[Path | None, Parameter(help="A topology file; without one, all is one process.")]
 SHOWN = 10
+LOCAL = "127.0.0.1"
 HERE = Path(".banyan")
 """The data folder of a shop unless another is named."""
 
@@ -75,12 +78,9 @@ def up(
         listening = stack.enter_context(upkeep.listening(port))
         stack.enter_context(shop)
         run(_prepare(house, shop, empty=empty))
-        cores = os.cpu_count() or 1
         serving = partial(_serve_process, house, shop)
         gc.freeze()  # Workers that are forked share what is loaded by now.
-        asyncio.run(
-            upkeep.keep_up(house, shop, listening, workers or cores, topology, serving, _say)
-        )
+        asyncio.run(upkeep.keep_up(house, shop, listening, workers, topology, serving, _say))
     return 0
 
 
@@ -88,16 +88,20 @@ def up(
 def serve_process(
     *,
     process: Annotated[str, Parameter(help="Its name in the topology.")] = "monolith",
-    fd: Annotated[int, Parameter(help="The listening socket that it inherits.")],
+    host: Annotated[str, Parameter(help="The address to listen at.")] = LOCAL,
+    port: Annotated[int, Parameter(help="The port to listen at; 0 is any that is free.")] = 0,
+    fd: Annotated[int | None, Parameter(help="A listening socket that it inherits.")] = None,
     instance: Annotated[
-        str, Parameter(help="Tells replicas apart; it takes back what its predecessor held.")
-    ] = "one",
+        str | None,
+        Parameter(help="Tells replicas apart, so each takes back what it held; else the host."),
+    ] = None,
     topology: File = None,
     data: Data = HERE,
 ) -> int:
     """Run one process of a shop, as a container would."""
     house, shop = discover(), _estate(data, topology)
-    return _serve_process(house, shop, process, instance, fd)
+    name = instance or socket.gethostname()
+    return _serve_process(house, shop, process, name, fd, (host, port))
 
 
 @commands.command
@@ -154,8 +158,15 @@ def _print(diagnoses: tuple[health.Diagnosis, ...]) -> None:
     console.print(table)
 
 
-def _serve_process(house: House, shop: Estate, process: str, instance: str, fd: int) -> int:
-    shop.topology.process(process)
+def _serve_process(
+    house: House,
+    shop: Estate,
+    process: str,
+    instance: str,
+    fd: int | None,
+    place: tuple[str, int] = (LOCAL, 0),
+) -> int:
+    hosting = shop.topology.process(process)
     settings = load(
         TelemetrySettings,
         "telemetry",
@@ -163,7 +174,10 @@ def _serve_process(house: House, shop: Estate, process: str, instance: str, fd: 
         environment=environment(),
     )
     telemetry.configure(process, instance, settings)
-    run(_serve(_app(house, shop, instance), shop, socket.socket(fileno=fd)))
+    app = _app(house, shop, instance, hosting)
+    host, port = place
+    with upkeep.listening(port, host) if fd is None else socket.socket(fileno=fd) as bound:
+        run(_serve(app, shop, bound))
     return 0
 
 
@@ -194,38 +208,59 @@ async def _migrate(house: House, shop: Estate) -> int:
         applied += await migration.migrate(
             here, dsn=address, url=address, password=shop.password, say=_say
         )
+    if shop.apart and not shop.nats:
+        await upkeep.provide_streams(house, shop)
     return applied
 
 
 async def _serve(app: App, shop: Estate, listening: socket.socket) -> None:
     settings = load(ServeSettings, "serve", file=shop.topology.settings, environment=environment())
-    async with _opened(app, at_work=True):
+    host, port = listening.getsockname()
+    async with _opened(app, at_work=True, announce={"http": f"{host}:{port}"}):
         application = http.build(
             app.routes(),
             dependencies=app.dependencies(),
-            gate=TokenGate(fingerprint(shop.admin_token().reveal())),
+            gate=TokenGate(shop.admin_fingerprint()),
             ready=app.ready,
             locales=settings.locales,
+            elsewhere=app.routes_elsewhere(),
         )
-        await serve(application, listening, ready=lambda: print("ready", flush=True))
+        await serve(
+            application,
+            listening,
+            ready=lambda: print("ready", flush=True),
+            leave=app.leave if app.broker else None,
+        )
 
 
-def _app(house: House, shop: Estate, instance: str) -> App:
+def _app(house: House, shop: Estate, instance: str, process: Process | None = None) -> App:
+    """Make one process of a shop or, for those who look after it, all of it in one."""
     return App(
         house,
         dsn=shop.dsn,
         folder=shop.folder,
         configured=shop.topology.settings,
         environment=shop.environment(),
+        hosts=_hosts(house, shop.topology, process) if process else None,
+        broker=shop.broker(process.name) if process else None,
         instance=instance,
     )
 
 
+def _hosts(house: House, told: topology.Topology, process: Process) -> set[str]:
+    return {
+        *told.modules_of(process, [module.name for module in house.modules]),
+        *told.channels_of(process, [channel.name for channel in house.channels]),
+    }
+
+
 @asynccontextmanager
-async def _opened(app: App, *, at_work: bool) -> AsyncIterator[App]:
+async def _opened(
+    app: App, *, at_work: bool, announce: Mapping[str, str] | None = None
+) -> AsyncIterator[App]:
     """Open an application, with or without its background work, and close it again."""
     try:
-        await (app.start() if at_work else app.open())
+        await (app.start(announce=announce) if at_work else app.open())
         yield app
     finally:
         await app.close()
@@ -310,10 +345,6 @@ def _check(house: House, told: topology.Topology) -> None:
         channels=[channel.name for channel in house.channels],
         needs=graph(house.modules),
     )
-    if len(told.processes) > 1:
-        raise Misconfigured(
-            "this version runs a shop in one process; merge the [process.*] tables into one"
-        )
 
 
 def _say_aside(line: str) -> None:

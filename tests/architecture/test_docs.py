@@ -10,6 +10,7 @@ Law = Callable[[Path], Iterator[str]]
 
 ROOT = Path(__file__).parents[2]
 KERNEL = Path("src/banyan/kernel")
+ENGINES = Path("src/banyan/engines")
 MODULES = Path("src/banyan/modules")
 TOUR = "ARCHITECTURE.md"
 DECISIONS = Path("docs/decisions")
@@ -40,9 +41,9 @@ def places_are_there(root: Path) -> Iterator[str]:
 
 
 def the_tour_names_what_is_there(root: Path) -> Iterator[str]:
-    """Want every file that the tour names to be in the tree, the kernel or a module."""
+    """Want every file that the tour names to be in the tree, kernel, engines or a module."""
     tour = (root / TOUR).read_text()
-    homes = [root, root / KERNEL, *(root / MODULES).glob("*/")]
+    homes = [root, root / KERNEL, root / ENGINES, *(root / MODULES).glob("*/")]
     named = {*FILE.findall(FENCE.sub("", tour)), *_tree(_section(tour, "The tree"))}
     for name in sorted(named):
         if not any((home / name).exists() for home in homes):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -11,6 +11,7 @@ from banyan.kernel.app import App, House, discover
 from banyan.kernel.clock import Clock, SystemClock
 from banyan.kernel.ids import derived
 from banyan.kernel.link import Link, direct
+from banyan.kernel.nats import Broker
 from banyan.kernel.testing import Server
 from banyan.modules.catalog.contract import Catalog, Product, Variant
 from banyan.modules.fulfillment.contract import Fulfillment, RateRow, ShippingMethod
@@ -18,6 +19,7 @@ from banyan.modules.inventory.contract import Held, Inventory, Warehouse
 from banyan.modules.ordering.contract import Cart, Ordering
 from banyan.modules.pricing.contract import Market, Price, PriceList, Pricing, TaxRate
 from banyan.vocabulary import Address, CartId, Locale, MarketCode, ProductId, Sku
+from tests.journeys.apart import Shop
 from tests.plugins.sandbox_process import SandboxProcess
 
 EU = MarketCode("eu")
@@ -49,7 +51,28 @@ async def opened(
     at_work: bool = False,
 ) -> AsyncIterator[App]:
     """Open the whole shop on a database, as a process of its own would."""
-    app = App(
+    app = made(server, database, bank, folder, clock=clock, link=link, instance=instance)
+    try:
+        await (app.start() if at_work else app.open())
+        yield app
+    finally:
+        await app.close()
+
+
+def made(
+    server: Server,
+    database: str,
+    bank: SandboxProcess,
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    link: Link = direct,
+    hosts: Collection[str] | None = None,
+    broker: Broker | None = None,
+    instance: str = "one",
+) -> App:
+    """Make a process of the shop on a database, opposite a bank."""
+    return App(
         house(),
         dsn=lambda module: server.address(database, module=module),
         folder=folder,
@@ -59,16 +82,13 @@ async def opened(
         },
         clock=clock or SystemClock(),
         link=link,
+        hosts=hosts,
+        broker=broker,
         instance=instance,
     )
-    try:
-        await (app.start() if at_work else app.open())
-        yield app
-    finally:
-        await app.close()
 
 
-async def furnish(app: App, stock: int = IN_STOCK) -> None:
+async def furnish(app: Shop, stock: int = IN_STOCK) -> None:
     """Open a market and put a lamp and a shade on its shelves."""
     pricing, catalog = app.ask(Pricing), app.ask(Catalog)
     inventory, fulfillment = app.ask(Inventory), app.ask(Fulfillment)
@@ -110,12 +130,13 @@ async def furnish(app: App, stock: int = IN_STOCK) -> None:
     await settle(app)
 
 
-async def settle(app: App) -> None:
+async def settle(app: Shop) -> None:
     """Let everything happen that is due now."""
     for _ in range(ROUNDS):
         done = 0
         for room in app.rooms.values():
             done += await room.worker.step()
+            done += await room.listener.take(seconds=0.05) if room.listener else 0
             for task in list(room.worker.sagas.tasks.values()):
                 await task
                 done += 1
@@ -124,7 +145,7 @@ async def settle(app: App) -> None:
     raise AssertionError("the house does not come to rest")
 
 
-async def filled(app: App, cart: CartId, sku: Sku = LAMP, quantity: int = 1) -> Cart:
+async def filled(app: Shop, cart: CartId, sku: Sku = LAMP, quantity: int = 1) -> Cart:
     """Fill a cart so that it can be ordered."""
     ordering = app.ask(Ordering)
     await ordering.create_cart(cart=cart, market=EU)

@@ -1,18 +1,18 @@
-"""Purchases through the whole shop, opposite the real bank, over every link."""
+"""Purchases through the whole shop, opposite the real bank, in every topology."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from banyan.kernel import health
-from banyan.kernel.app import App
 from banyan.kernel.event import Envelope
-from banyan.kernel.link import Link
 from banyan.kernel.outbox import Carrier, local_carrier
 from banyan.kernel.testing import Server
 from banyan.modules.inventory.contract import Inventory
@@ -26,44 +26,63 @@ from banyan.modules.ordering.contract import (
 )
 from banyan.modules.payments.contract import Payments
 from banyan.vocabulary import CartId
-from tests.journeys.house import IN_STOCK, LAMP, filled, furnish, house, opened, settle, some_cart
+from tests.conftest import LINKS
+from tests.journeys.apart import Shop, apart
+from tests.journeys.house import (
+    IN_STOCK,
+    LAMP,
+    filled,
+    furnish,
+    house,
+    made,
+    opened,
+    settle,
+    some_cart,
+)
 from tests.plugins.sandbox_merchant import Received
 from tests.plugins.sandbox_merchant import Shop as Door
 from tests.plugins.sandbox_process import SandboxProcess
 
 
-@pytest.fixture
+@pytest.fixture(params=["direct", "wire", "checkout-apart", "microservices"])
 async def shop(
-    server: Server, bank: SandboxProcess, link: Link, tmp_path: Path
-) -> AsyncIterator[App]:
-    async with (
-        server.fresh(house().modules) as database,
-        opened(server, database, bank, tmp_path, link=link) as app,
-    ):
-        await furnish(app)
-        yield app
+    request: pytest.FixtureRequest, server: Server, bank: SandboxProcess, tmp_path: Path
+) -> AsyncIterator[Shop]:
+    """Open the shop in one process, over each link, and in the processes of each topology."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(server.fresh(house().modules))
+        here = (server, database, bank, tmp_path)
+        shop: Shop
+        if link := LINKS.get(request.param):
+            shop = await stack.enter_async_context(opened(*here, link=link))
+        else:
+            nats = request.getfixturevalue("nats")
+            processes = apart(request.param, house(), nats, partial(made, *here))
+            shop = await stack.enter_async_context(processes)
+        await furnish(shop)
+        yield shop
 
 
-async def check_out(shop: App, cart: CartId, token: str = "tok_ok") -> Order:
+async def check_out(shop: Shop, cart: CartId, token: str = "tok_ok") -> Order:
     return await shop.ask(Ordering).check_out(
         cart=cart, payment=PaymentChoice(method="sandbox", token=token)
     )
 
 
-async def stock(shop: App) -> tuple[int, int]:
+async def stock(shop: Shop) -> tuple[int, int]:
     """Tell what is available of the lamp, and what is reserved."""
     (level,) = await shop.ask(Inventory).levels(skus=(LAMP,))
     return level.available, level.reserved
 
 
-async def be_sound(shop: App) -> None:
+async def be_sound(shop: Shop) -> None:
     """Let the doctor look at everything but the bank's books, which all tests share."""
     await settle(shop)
     for one in await health.examine(shop):
         assert one.healthy or "provider says" in one.title, one
 
 
-async def test_a_purchase_leaves_order_money_stock_and_mail_in_agreement(shop: App) -> None:
+async def test_a_purchase_leaves_order_money_stock_and_mail_in_agreement(shop: Shop) -> None:
     await filled(shop, some_cart(1), quantity=3)
 
     order = await check_out(shop, some_cart(1))
@@ -77,7 +96,7 @@ async def test_a_purchase_leaves_order_money_stock_and_mail_in_agreement(shop: A
     assert mail.state == "sent"
 
 
-async def test_everything_delivered_twice_and_backwards_ends_the_same(shop: App) -> None:
+async def test_everything_delivered_twice_and_backwards_ends_the_same(shop: Shop) -> None:
     for room in shop.rooms.values():
         room.worker.outbox.carry = twice_and_backwards(shop)
     for number in (1, 2):
@@ -92,7 +111,7 @@ async def test_everything_delivered_twice_and_backwards_ends_the_same(shop: App)
         assert len(await shop.ask(Notifications).messages(about=str(order.id))) == 1
 
 
-def twice_and_backwards(shop: App) -> Carrier:
+def twice_and_backwards(shop: Shop) -> Carrier:
     carry = local_carrier(lambda: [room.worker.inbox for room in shop.rooms.values()])
 
     async def deliver(envelopes: Sequence[Envelope]) -> None:
@@ -102,7 +121,7 @@ def twice_and_backwards(shop: App) -> Carrier:
     return deliver
 
 
-async def test_d18_three_shoppers_one_last_lamp_one_charge(shop: App) -> None:
+async def test_d18_three_shoppers_one_last_lamp_one_charge(shop: Shop) -> None:
     await filled(shop, some_cart(9), quantity=IN_STOCK - 1)
     await check_out(shop, some_cart(9))
     for number in (1, 2, 3):
@@ -119,7 +138,7 @@ async def test_d18_three_shoppers_one_last_lamp_one_charge(shop: App) -> None:
     assert await stock(shop) == (0, IN_STOCK)
 
 
-async def test_s11_many_buyers_at_once_never_see_a_fault(shop: App) -> None:
+async def test_s11_many_buyers_at_once_never_see_a_fault(shop: Shop) -> None:
     carts = [some_cart(100 + number) for number in range(60)]
     for cart in carts:
         await filled(shop, cart)
@@ -134,7 +153,7 @@ async def test_s11_many_buyers_at_once_never_see_a_fault(shop: App) -> None:
     assert await stock(shop) == (0, IN_STOCK)
 
 
-async def test_d1_the_webhook_and_the_browser_end_at_the_same_order(shop: App, door: Door) -> None:
+async def test_d1_the_webhook_and_the_browser_end_at_the_same_order(shop: Shop, door: Door) -> None:
     await filled(shop, some_cart(1))
     order = await check_out(shop, some_cart(1), "tok_ok_early")
     webhook = await webhook_of(door, order)
@@ -150,7 +169,7 @@ async def test_d1_the_webhook_and_the_browser_end_at_the_same_order(shop: App, d
 
 
 async def test_d16_a_dropped_connection_after_charging_is_one_order_and_one_charge(
-    shop: App,
+    shop: Shop,
 ) -> None:
     await filled(shop, some_cart(1))
 
@@ -163,7 +182,7 @@ async def test_d16_a_dropped_connection_after_charging_is_one_order_and_one_char
 
 
 @pytest.mark.parametrize("token", ["tok_declined", "tok_insufficient"])
-async def test_a_refused_card_leaves_nothing_behind(shop: App, token: str) -> None:
+async def test_a_refused_card_leaves_nothing_behind(shop: Shop, token: str) -> None:
     await filled(shop, some_cart(1))
 
     with pytest.raises(PaymentRefused):
@@ -174,7 +193,7 @@ async def test_a_refused_card_leaves_nothing_behind(shop: App, token: str) -> No
     assert (await check_out(shop, some_cart(1))).state == "confirmed"
 
 
-async def test_s18_a_canceled_order_gives_back_stock_and_money(shop: App) -> None:
+async def test_s18_a_canceled_order_gives_back_stock_and_money(shop: Shop) -> None:
     await filled(shop, some_cart(1), quantity=2)
     order = await check_out(shop, some_cart(1))
     assert order.payment
@@ -189,7 +208,7 @@ async def test_s18_a_canceled_order_gives_back_stock_and_money(shop: App) -> Non
     assert payment.refunded == payment.captured == order.totals.total
 
 
-async def test_s2_every_line_of_every_order_is_kept(shop: App) -> None:
+async def test_s2_every_line_of_every_order_is_kept(shop: Shop) -> None:
     for number in range(20):
         await filled(shop, some_cart(number))
 
@@ -209,7 +228,7 @@ async def webhook_of(door: Door, order: Order) -> Received:
     return await asyncio.to_thread(door.next, str(order.payment))
 
 
-async def hear(shop: App, webhook: Received) -> None:
+async def hear(shop: Shop, webhook: Received) -> None:
     await shop.ask(Payments).hear(
         provider="sandbox", headers=webhook.headers, body=webhook.body.decode()
     )

@@ -8,8 +8,9 @@ from typing import Protocol
 
 import pytest
 
-from banyan.kernel.app import App, House, graph, in_order
+from banyan.kernel.app import App, House
 from banyan.kernel.contract import contract, query
+from banyan.kernel.graph import graph, in_order
 from banyan.kernel.module import Module, Plugin
 from banyan.kernel.settings import Misconfigured, Settings
 

@@ -8,20 +8,34 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import msgspec
 
 from banyan.engines.folder import DataFolder
+from banyan.engines.nats import EmbeddedNats
 from banyan.engines.postgres import EmbeddedPostgres
 from banyan.kernel.migration import role_of
-from banyan.kernel.security import admin_token, kept_secret
-from banyan.kernel.settings import Secret, environment
+from banyan.kernel.nats import Broker, NatsSettings
+from banyan.kernel.security import Credentials, admin_token, fingerprint, kept_secret
+from banyan.kernel.settings import Misconfigured, Secret, Settings, environment, load
 from banyan.kernel.topology import EMBEDDED, Topology
 
 DATABASE = "banyan"
 COMPANIONS = "companions.json"
 ADMINISTRATOR = "postgres"
+
+
+class AdminSettings(Settings):
+    """The hash of the administrator's token, for a process that is not to know the token."""
+
+    token_hash: str = ""
+
+
+class MigrateSettings(Settings):
+    """The addresses by which modules will log in, where their roles' passwords are given."""
+
+    logins: Mapping[str, str] = {}
 
 
 class Estate:
@@ -37,6 +51,27 @@ class Estate:
         self._postgres = EmbeddedPostgres(self.folder / "postgres", say)
         self._held = DataFolder(self.folder)
         self.started = False
+        self.nats = (
+            EmbeddedNats(self.folder / "nats", say) if topology.engines.nats == EMBEDDED else None
+        )
+
+    @property
+    def apart(self) -> bool:
+        """Tell whether the shop is in several processes, and not in workers of one."""
+        return self.topology.engines.nats is not None
+
+    def broker(self, process: str) -> Broker | None:
+        """Return a connection to NATS for one process; none where all is in one."""
+        url = self.topology.engines.nats
+        if self.nats:
+            return Broker(self.nats.url, process, self.nats.credentials(process))
+        return Broker(url, process, self._given_credentials()) if url else None
+
+    def _given_credentials(self) -> Credentials | None:
+        told = load(
+            NatsSettings, "nats", file=self.topology.settings, environment=self.environment()
+        )
+        return told.credentials()
 
     def __enter__(self) -> Self:
         if self._is_embedded(None) and not self._postgres.running:
@@ -61,17 +96,33 @@ class Estate:
         """Return the token that opens the back office."""
         return admin_token(self.folder)
 
+    def admin_fingerprint(self) -> str:
+        """Return by what the token that opens the back office is recognized."""
+        told = load(AdminSettings, "admin", file=self.topology.settings, environment=environment())
+        return told.token_hash or fingerprint(self.admin_token().reveal())
+
     def password(self, module: str) -> str:
-        """Return the password of a module's role: different for each, made of one secret."""
+        """Return the password of a module's role: the one that is given, or made of one secret."""
+        told = load(
+            MigrateSettings, "migrate", file=self.topology.settings, environment=environment()
+        )
+        if told.logins:
+            return _password_for(module, told.logins.get(module, ""))
         secret = kept_secret(self.folder, "secret").reveal()
         return hmac.new(secret.encode(), role_of(module).encode(), hashlib.sha256).hexdigest()
 
     def dsn(self, module: str) -> str:
-        """Return where a module's data is, with the module's own login."""
-        role, password = role_of(module), self.password(module)
+        """Return where a module's data is, with the module's own login.
+
+        Who is told that login, as a container is, needs no administrator's and no secret.
+        """
+        role, told = role_of(module), self.topology.engines.database(module)
+        parts = urlsplit(told)
+        if parts.username == role:
+            return told
+        password = self.password(module)
         if self._is_embedded(module):
             return self._postgres.dsn(user=role, password=password, database=DATABASE)
-        parts = urlsplit(self.topology.engines.database(module))
         host = parts.netloc.rsplit("@", 1)[-1]
         return urlunsplit(parts._replace(netloc=f"{role}:{quote(password)}@{host}"))
 
@@ -101,3 +152,13 @@ class Estate:
 
     def _is_embedded(self, module: str | None) -> bool:
         return self.topology.engines.database(module or "") == EMBEDDED
+
+
+def _password_for(module: str, login: str) -> str:
+    parts = urlsplit(login)
+    if parts.username != role_of(module) or not parts.password:
+        raise Misconfigured(
+            f"BANYAN_MIGRATE_LOGINS needs an address for {module} that begins with "
+            f"postgresql://{role_of(module)}:PASSWORD@."
+        )
+    return unquote(parts.password)

@@ -5,47 +5,49 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from operator import attrgetter
 from pathlib import Path
 
 from banyan.engines.child import Child
+from banyan.engines.crew import Serve, crew, grants
+from banyan.engines.endpoints import Endpoint
+from banyan.engines.envoy import EmbeddedEnvoy
 from banyan.engines.estate import Estate
+from banyan.engines.nats import OPERATOR
 from banyan.engines.processes import Supervisor
 from banyan.kernel.app import House
+from banyan.kernel.jetstream import provision
+from banyan.kernel.nats import Broker
+from banyan.kernel.registry import Replica, replicas
 from banyan.kernel.settings import Misconfigured
+
+LOOK_SECONDS = 0.3
 
 
 async def keep_up(
     house: House,
     estate: Estate,
     listening: socket.socket,
-    workers: int,
+    workers: int | None,
     file: Path | None,
-    serve: Callable[[str, str, int], int],
+    serve: Serve,
     say: Callable[[str], None],
 ) -> None:
-    """Start companions and workers, say where the shop is, and wait for the end."""
+    """Start engines, companions and processes, say where the shop is, and wait for the end."""
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    companions = _companions(house, estate, url)
-    process = estate.topology.processes[0].name
-    arguments = ["--topology", str(file)] if file else []
-    serving = [
-        Child(
-            name=f"{process}-{number}",
-            argv=[
-                *(sys.executable, "-m", "banyan.cli", "serve", "--process", process),
-                *("--fd", str(listening.fileno()), "--instance", f"{process}-{number}"),
-                *("--data", str(estate.folder), *arguments),
-            ],
-            sockets=[listening.fileno()],
-            warm=partial(serve, process, f"{process}-{number}", listening.fileno()),
-        )
-        for number in range(1, workers + 1)
-    ]
-    async with Supervisor([*companions, *serving], say=_unless_ready(say)) as supervisor:
+    quiet = _unless_ready(say)
+    async with AsyncExitStack() as stack:
+        if estate.nats:
+            await stack.enter_async_context(_broker(house, estate, quiet))
+        children = [
+            *_companions(house, estate, url),
+            *crew(estate, listening, workers, file, serve),
+        ]
+        supervisor = await stack.enter_async_context(Supervisor(children, say=quiet))
+        if estate.topology.engines.gateway:
+            await stack.enter_async_context(_gateway(house, estate, listening, quiet))
         end = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, end.set)
@@ -59,6 +61,69 @@ async def keep_up(
         if watching in done:
             await watching
         say("stopping")
+
+
+@asynccontextmanager
+async def _broker(house: House, estate: Estate, say: Callable[[str], None]) -> AsyncIterator[None]:
+    """Run our own NATS, let in who belongs to the shop, and make the streams of events."""
+    assert estate.nats
+    with estate.nats as nats:
+        nats.grant(grants(house, estate.topology))
+        async with Supervisor([nats.child()], say=say):
+            await provide_streams(house, estate)
+            yield
+
+
+@asynccontextmanager
+async def _gateway(
+    house: House, estate: Estate, listening: socket.socket, say: Callable[[str], None]
+) -> AsyncIterator[None]:
+    """Run the one entrance in the place of a socket that kept its port, and show it the way."""
+    port = listening.getsockname()[1]
+    envoy = EmbeddedEnvoy(estate.folder / "gateway", house, estate.topology, port=port)
+    operator = estate.broker(OPERATOR)
+    assert operator, "a gateway needs the broker's word on who is there"
+    await operator.open()
+    try:
+        envoy.write_endpoints(_endpoints(await replicas(operator)))
+        listening.close()
+        following = asyncio.create_task(_follow(operator, envoy))
+        async with Supervisor([envoy.child()], say=say):
+            yield
+        following.cancel()
+    finally:
+        await operator.close()
+
+
+async def _follow(operator: Broker, envoy: EmbeddedEnvoy) -> None:
+    """Show the gateway every change; as long as the broker is away, things stay as they are."""
+    known: frozenset[Replica] = frozenset()
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        if operator.connected and (found := await replicas(operator)) != known:
+            envoy.write_endpoints(_endpoints(found))
+            known = found
+
+
+def _endpoints(found: Collection[Replica]) -> Mapping[str, Collection[Endpoint]]:
+    told: dict[str, list[Endpoint]] = {}
+    for one in sorted(found, key=attrgetter("instance")):
+        host, _, port = one.http.rpartition(":")
+        endpoint = Endpoint(host=host, port=int(port), version=one.version)
+        told.setdefault(one.process, []).append(endpoint)
+    return told
+
+
+async def provide_streams(house: House, estate: Estate) -> None:
+    """Make the streams, and note who listens."""
+    operator = estate.broker(OPERATOR)
+    assert operator
+    await operator.open()
+    try:
+        heard = {m.name: [one.event for one in m.reactions] for m in house.modules if m.reactions}
+        await provision(operator, heard)
+    finally:
+        await operator.close()
 
 
 @asynccontextmanager
@@ -95,13 +160,13 @@ def _companions(house: House, estate: Estate, url: str) -> list[Child]:
 
 
 @contextmanager
-def listening(port: int) -> Iterator[socket.socket]:
+def listening(port: int, host: str = "127.0.0.1") -> Iterator[socket.socket]:
     """Take a port before anything else is begun; one that is in use is told at once."""
     try:
-        bound = socket.create_server(("127.0.0.1", port), backlog=2048)
+        bound = socket.create_server((host, port), backlog=2048)
     except OSError as trouble:
         raise Misconfigured(
-            f"port {port} on 127.0.0.1 cannot be had ({trouble.strerror}); "
+            f"port {port} on {host} cannot be had ({trouble.strerror}); "
             "stop what uses it, or choose another with --port"
         ) from None
     with bound:

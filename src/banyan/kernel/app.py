@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,14 +16,19 @@ from typing import Any, NewType, TypeVar, cast, get_args, get_origin, get_type_h
 
 from banyan.kernel import settings
 from banyan.kernel.clock import Clock, SystemClock
-from banyan.kernel.contract import is_contract
 from banyan.kernel.database import Database
 from banyan.kernel.driver import Sagas
 from banyan.kernel.flag import Flags
+from banyan.kernel.graph import at_home, in_order
 from banyan.kernel.ids import Ids
+from banyan.kernel.jetstream import Listener, broadcast
 from banyan.kernel.link import Link, direct
+from banyan.kernel.micro import MicroService
 from banyan.kernel.module import Channel, Module, Plugin
+from banyan.kernel.nats import Broker
 from banyan.kernel.outbox import Inbox, Outbox, local_carrier
+from banyan.kernel.remote import remote
+from banyan.kernel.resilience import LinkSettings, Neighbor
 from banyan.kernel.settings import Misconfigured, Settings
 from banyan.kernel.worker import Worker
 
@@ -64,6 +70,7 @@ class Room:
     database: Database
     worker: Worker
     services: dict[type[object], Any]
+    listener: Listener | None = None
 
     def service(self, kind: type[C]) -> C:
         """Find a service by its class; for the checks and jobs that name its methods."""
@@ -73,8 +80,9 @@ class Room:
 class App:
     """A process of the shop: some modules, with everything they need to work.
 
-    `dsn` says where each module's data is. `link` decides how calls travel. `elsewhere` answers
-    contracts of modules that do not live here.
+    `dsn` says where each module's data is. `link` decides how calls travel within the process.
+    `hosts` names the modules and channels that live here, if not all do; the others are asked, and
+    events go, through the `broker`. `elsewhere` answers contracts of what is not installed.
     """
 
     def __init__(
@@ -90,13 +98,17 @@ class App:
         flags: Flags | None = None,
         link: Link = direct,
         elsewhere: Mapping[type[Any], Any] | None = None,
+        hosts: Collection[str] | None = None,
+        broker: Broker | None = None,
         instance: str = "one",
     ) -> None:
         self.house = house
+        self.broker = broker
         self.clock = clock or SystemClock()
         self.ids = ids or Ids(self.clock)
         self.flags = flags or Flags(folder / "flags.json", clock=self.clock)
         self.rooms: dict[str, Room] = {}
+        self._answering: list[MicroService] = []
         self._contracts: dict[type[object], Any] = {
             protocol: link(protocol, service) for protocol, service in (elsewhere or {}).items()
         }
@@ -104,9 +116,14 @@ class App:
         self._configured = configured or {}
         self._environment = environment or {}
         self._link = link
+        self._instance = instance
         self._stack = AsyncExitStack()
+        self._hosts = hosts
+        here = [one for one in house.modules if self._is_here(one)]
+        self.plugins = [one for one in house.plugins if hosts is None or at_home(one, here)]
         self._ports = self._fill_ports()
-        for module in in_order(house.modules, elsewhere=self._contracts):
+        self._look_across([one for one in house.modules if one not in here])
+        for module in in_order(here, elsewhere=self._contracts):
             database = Database(
                 module.name, dsn(module.name), clock=self.clock, ids=self.ids, instance=instance
             )
@@ -119,19 +136,26 @@ class App:
     def dependencies(self) -> dict[str, Any]:
         """Return what HTTP handlers may ask for by name: each module's contract, ids, the clock."""
         contracts = {
-            room.module.name: self._contracts[protocol]
-            for room in self.rooms.values()
-            for protocol in list(room.module.offers)[:1]
+            module.name: self._contracts[protocol]
+            for module in self.house.modules
+            for protocol in list(module.offers)[:1]
+            if protocol in self._contracts
         }
         return {**contracts, "ids": self.ids, "clock": self.clock}
 
     def routes(self) -> list[Any]:
-        """Collect the HTTP faces of everything in the house."""
-        parts: Iterable[Any] = [*self.house.modules, *self.house.plugins, *self.house.channels]
-        return [route for part in parts for route in part.routes]
+        """Collect the HTTP faces of what lives here."""
+        return [route for part in self._parts() if self._is_here(part) for route in part.routes]
+
+    def routes_elsewhere(self) -> list[Any]:
+        """Collect the HTTP faces of what lives in other processes."""
+        return [route for part in self._parts() if not self._is_here(part) for route in part.routes]
 
     async def open(self) -> None:
         """Connect and open what wants to be opened, without any background work."""
+        if self.broker:
+            await self.broker.open()
+            self._stack.push_async_callback(self.broker.close)
         for room in self.rooms.values():
             await room.database.open()
             self._stack.push_async_callback(room.database.close)
@@ -140,12 +164,44 @@ class App:
             await one.open()
             self._stack.push_async_callback(one.close)
 
-    async def start(self) -> None:
-        """Open, and begin the background work of every module."""
+    async def start(self, *, announce: Mapping[str, str] | None = None) -> None:
+        """Open, and begin the background work of every module.
+
+        With a broker, answer and listen there; `announce` tells others what they may want to know
+        of this process, such as where it serves HTTP.
+        """
         await self.open()
         for room in self.rooms.values():
             room.worker.start()
             self._stack.push_async_callback(room.worker.stop)
+            if room.listener:
+                room.listener.start()
+                self._stack.push_async_callback(room.listener.stop)
+        await self.answer(announce or {})
+
+    async def answer(self, announce: Mapping[str, str]) -> None:
+        """Answer what other processes ask, if there is a broker that they can ask through."""
+        self._stack.push_async_callback(self.leave)
+        for room in self.rooms.values():
+            if self.broker:
+                answering = MicroService(
+                    self.broker,
+                    room.database,
+                    room.services,
+                    clock=self.clock,
+                    ids=self.ids,
+                    metadata={
+                        "process": self.broker.process,
+                        "instance": self._instance,
+                        **announce,
+                    },
+                )
+                await answering.open()
+                self._answering.append(answering)
+
+    async def leave(self) -> None:
+        """Be asked no longer by other processes; what was asked is still answered."""
+        await asyncio.gather(*(one.close() for one in self._answering))
 
     async def deliver(self) -> None:
         """Let every event that was told take its effect everywhere, where no background works."""
@@ -157,8 +213,28 @@ class App:
         await self._stack.aclose()
 
     async def ready(self) -> Mapping[str, bool]:
-        """Tell of each module whether its data can be reached."""
-        return {name: await _answers(room.database) for name, room in self.rooms.items()}
+        """Tell of each module whether its data can be reached, and of the broker."""
+        told = {name: await _answers(room.database) for name, room in self.rooms.items()}
+        return {**told, "nats": self.broker.connected} if self.broker else told
+
+    def _parts(self) -> list[Module | Plugin | Channel]:
+        return [*self.house.modules, *self.house.plugins, *self.house.channels]
+
+    def _is_here(self, part: Module | Plugin | Channel) -> bool:
+        if isinstance(part, Plugin):
+            return part in self.plugins
+        return self._hosts is None or part.name in self._hosts
+
+    def _look_across(self, modules: Iterable[Module]) -> None:
+        """Ask for what lives in other processes there."""
+        if self.broker:
+            manner = settings.load(
+                LinkSettings, "link", file=self._configured, environment=self._environment
+            )
+            for module in modules:
+                neighbor = Neighbor(module.name, manner, self.clock)
+                for protocol in module.offers:
+                    self._contracts[protocol] = remote(protocol, self.broker, neighbor)
 
     def _furnish(self, module: Module, database: Database) -> Room:
         sagas = Sagas(database)
@@ -177,15 +253,17 @@ class App:
         reactions = {r.name: (r, _bound(r.react, made)) for r in module.reactions}
         sagas.know(undertakings, {job: _bound(job.work, made) for job in module.jobs})
         inbox = Inbox(database, reactions)
-        outbox = Outbox(database, local_carrier(self._inboxes))
-        return Room(module, database, Worker(database, outbox, inbox, sagas), services)
+        carry = broadcast(self.broker) if self.broker else local_carrier(self._inboxes)
+        outbox = Outbox(database, carry)
+        listener = Listener(self.broker, inbox) if self.broker and reactions else None
+        return Room(module, database, Worker(database, outbox, inbox, sagas), services, listener)
 
     def _inboxes(self) -> Sequence[Inbox]:
         return [room.worker.inbox for room in self.rooms.values()]
 
     def _fill_ports(self) -> dict[type[object], dict[str, Any]]:
         ports: dict[type[object], dict[str, Any]] = {}
-        for plugin in self.house.plugins:
+        for plugin in self.plugins:
             for port, kind in plugin.fills.items():
                 ports.setdefault(port, {})[plugin.name] = self._build(kind, plugin.name, {})
         return ports
@@ -232,56 +310,6 @@ class App:
                 f"{who} needs {name}: a module must offer it or one plugin fill it, found {found}"
             )
         return next(iter(filled.values()))
-
-
-def needs(module: Module) -> dict[type[object], str]:
-    """List the contracts that a module's services and sagas ask for, with who asks."""
-    return {
-        hint: kind.__name__
-        for kind in (*module.offers.values(), *module.sagas)
-        if kind.__init__ is not object.__init__
-        for hint in get_type_hints(kind.__init__).values()
-        if is_contract(hint)
-    }
-
-
-def graph(
-    modules: Iterable[Module], *, elsewhere: Container[type[object]] = ()
-) -> dict[str, set[str]]:
-    """Tell which module asks which, apart from contracts that are answered elsewhere."""
-    modules = list(modules)
-    owner = {protocol: module.name for module in modules for protocol in module.offers}
-    asked: dict[str, set[str]] = {}
-    for module in modules:
-        for contract, who in needs(module).items():
-            if contract in elsewhere:
-                continue
-            if contract not in owner:
-                raise Misconfigured(
-                    f"{who} in {module.name} asks for {contract.__name__}, which no module offers"
-                )
-            asked.setdefault(module.name, set()).add(owner[contract])
-    return {module.name: asked.get(module.name, set()) for module in modules}
-
-
-def in_order(modules: Iterable[Module], *, elsewhere: Container[type[object]] = ()) -> list[Module]:
-    """Put those who are asked before those who ask; a cycle of synchronous calls is refused."""
-    by_name = {module.name: module for module in modules}
-    asks = graph(by_name.values(), elsewhere=elsewhere)
-    placed: dict[str, Module] = {}
-
-    def place(name: str, way: tuple[str, ...]) -> None:
-        if name in way:
-            circle = " → ".join((*way[way.index(name) :], name))
-            raise Misconfigured(f"modules ask each other in a circle: {circle}; tell an event")
-        if name not in placed:
-            for asked in sorted(asks[name]):
-                place(asked, (*way, name))
-            placed[name] = by_name[name]
-
-    for name in sorted(by_name):
-        place(name, ())
-    return list(placed.values())
 
 
 def _bound(function: Callable[..., Any], objects: Sequence[Any]) -> Callable[..., Any]:

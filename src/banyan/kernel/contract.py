@@ -41,6 +41,7 @@ class Problem(Exception):
 
     status: ClassVar[int] = 409
     code: ClassVar[str] = "problem"
+    kind: ClassVar[str] = ""
 
     def __init_subclass__(cls, *, status: int) -> None:
         super().__init_subclass__()
@@ -48,7 +49,8 @@ class Problem(Exception):
             raise TypeError(f"{cls.__name__} must say in a docstring why it refuses")
         cls.status = status
         cls.code = snake(cls.__name__)
-        _kinds[f"{cls.__module__}.{cls.__qualname__}"] = cls
+        cls.kind = f"{home_of(cls)}.{cls.code}"
+        _kinds[cls.kind] = cls
         dataclass(kw_only=True, eq=False, repr=False)(cls)
 
     def __str__(self) -> str:
@@ -66,7 +68,7 @@ class Problem(Exception):
 
 
 class ToldProblem(Value, frozen=True, kw_only=True):
-    """A problem as it travels or is kept: its kind, and the fields that explain it."""
+    """A problem as it travels or is kept: its kind (`module.code`), and what explains it."""
 
     kind: str
     fields: dict[str, Any]
@@ -74,8 +76,7 @@ class ToldProblem(Value, frozen=True, kw_only=True):
 
 def tell(problem: Problem) -> ToldProblem:
     """Write a problem down."""
-    kind = type(problem)
-    return ToldProblem(kind=f"{kind.__module__}.{kind.__qualname__}", fields=problem.fields())
+    return ToldProblem(kind=problem.kind, fields=problem.fields())
 
 
 def revive(told: ToldProblem) -> Problem:
@@ -198,6 +199,12 @@ def asked(step: Callable[..., Any]) -> Operation | None:
 def snake(name: str) -> str:
     """Spell a class name as a code: NoSuchThing becomes no_such_thing."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def home_of(kind: type[object]) -> str:
+    """Tell the module in whose contract a class stands; of the house's own, `kernel`."""
+    *way, file = kind.__module__.split(".")
+    return way[-1] if file == "contract" or way == ["banyan", "kernel"] else file
 
 
 _kinds: dict[str, type[Problem]] = {}

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from banyan.kernel.contract import Value, snake
+from banyan.kernel.contract import Value, home_of, snake
 
 E = TypeVar("E", bound="Event")
 
@@ -28,7 +28,7 @@ class Event(Value, frozen=True, kw_only=True):
 
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
-        cls.module = _module_of(cls)
+        cls.module = home_of(cls)
         cls.type = f"banyan.{cls.module}.{snake(cls.__name__)}.v{cls.major}"
         if not cls.__doc__:
             raise TypeError(f"{cls.__name__} must say in a docstring what has happened")
@@ -76,8 +76,3 @@ def on(event: type[E], react: Callable[[Any, E], Awaitable[object]]) -> Reaction
 
 
 known: dict[str, type[Event]] = {}
-
-
-def _module_of(kind: type[Event]) -> str:
-    parts = kind.__module__.split(".")
-    return parts[-2] if parts[-1] == "contract" else parts[-1]

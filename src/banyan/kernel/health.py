@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import Protocol
 
-from banyan.kernel.app import App, Room
+from banyan.kernel.app import Room
 from banyan.kernel.contract import Problem, Value
 from banyan.kernel.link import Fault, calling
 
@@ -29,10 +30,19 @@ class Diagnosis(Value, frozen=True, kw_only=True):
         return not self.found
 
 
-async def examine(app: App, *, repair: bool = False) -> tuple[Diagnosis, ...]:
+class House(Protocol):
+    """What modules live in, in one process or in several."""
+
+    @property
+    def rooms(self) -> Mapping[str, Room]:
+        """Every module that can be looked at, by name."""
+        ...
+
+
+async def examine(house: House, *, repair: bool = False) -> tuple[Diagnosis, ...]:
     """Look at every invariant; with `repair` mend what can be mended, and look again."""
     diagnoses: list[Diagnosis] = []
-    for room in app.rooms.values():
+    for room in house.rooms.values():
         diagnoses += await _plumbing(room, repair=repair)
         services = list(room.services.values())
         for one in room.module.checks:

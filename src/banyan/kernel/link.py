@@ -99,12 +99,29 @@ def calling(
         _call.reset(token)
 
 
+@contextmanager
+def answering(call: Call) -> Iterator[Call]:
+    """Take up a call that has come from another process."""
+    token = _call.set(call)
+    try:
+        yield call
+    finally:
+        _call.reset(token)
+
+
 @asynccontextmanager
 async def limited(seconds: float | None = None) -> AsyncIterator[None]:
     """Keep what is inside to the deadline of the current call, or to a shorter one."""
-    left = current().left()
-    async with asyncio.timeout(left if seconds is None else min(left, seconds)):
-        yield
+    call = current()
+    deadline = call.deadline
+    if seconds is not None:
+        deadline = min(deadline, asyncio.get_running_loop().time() + seconds)
+    token = _call.set(replace(call, deadline=deadline))
+    try:
+        async with asyncio.timeout_at(deadline):
+            yield
+    finally:
+        _call.reset(token)
 
 
 async def spare(answer: Awaitable[R], *, otherwise: R, seconds: float = 0.2) -> R:
@@ -129,7 +146,7 @@ def direct(protocol: type[C], service: C, database: Database | None = None) -> C
     _refuse_unanswered(protocol, service)
 
     async def send(operation: Operation, arguments: dict[str, Any]) -> Any:
-        async with _hop(operation):
+        async with hop(operation):
             return await answer(service, operation, arguments, database)
 
     return proxy(protocol, send)
@@ -140,7 +157,7 @@ def wire(protocol: type[C], service: C, database: Database | None = None) -> C:
     _refuse_unanswered(protocol, service)
 
     async def send(operation: Operation, arguments: dict[str, Any]) -> Any:
-        async with _hop(operation):
+        async with hop(operation):
             asked = _through_codec(operation.arguments(**arguments), operation.arguments)
             try:
                 told = await answer(service, operation, _arguments(asked), database)
@@ -202,7 +219,7 @@ def _fault(operation: Operation, defect: Exception) -> Fault:
 
 
 @asynccontextmanager
-async def _hop(operation: Operation) -> AsyncIterator[None]:
+async def hop(operation: Operation) -> AsyncIterator[None]:
     """Count the hop, and refuse what a distant call could not do either."""
     if owner := in_transaction():
         raise RuntimeError(f"{operation.subject} was called inside a transaction of {owner}")

@@ -70,6 +70,14 @@ class Caller(Value):
         return permission in self.permissions or any(grant in self.permissions for grant in wider)
 
 
+class Credentials(Value):
+    """What a program shows to be believed, and the authority that it believes: PEM files."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
 class Gate(Protocol):
     """Knows callers by their tokens: the one place where full identity plugs in."""
 

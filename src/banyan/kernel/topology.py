@@ -1,8 +1,9 @@
 """Where code runs: which process hosts which modules, and which engines stand between them."""
 
 import graphlib
+import re
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,13 @@ EVERYTHING_ELSE = "*"
 _DEFAULT = "default"
 _POSTGRES = ("postgres://", "postgresql://")
 _NATS = ("nats://", "tls://")
-_TABLES = ("engines", "process", "settings")
+_TABLES = ("engines", "gateway", "process", "settings")
+_OURS = ("/api", "/docs", "/health", "/metrics", "/openapi.json", "/problems")
+_PREFIX = re.compile(r"/|(/[\w.~-]+)+", re.ASCII)
+_UPSTREAM = re.compile(r"https?://[\w.-]+(:\d{1,5})?", re.ASCII)
+
+Version = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z.+-]{1,64}$")]
+Percent = Annotated[int, msgspec.Meta(ge=1, le=100)]
 
 
 class Engines(Settings):
@@ -42,6 +49,8 @@ class Engines(Settings):
 
         if self.nats not in {None, EMBEDDED} and not str(self.nats).startswith(_NATS):
             raise ValueError('nats: is neither "embedded" nor nats://….')
+        if self.gateway not in {None, EMBEDDED}:
+            raise ValueError('gateway: is not "embedded"; leave it out to have none.')
 
     def database(self, module: str) -> str:
         """Tell where a module's data lies: "embedded", or a DSN."""
@@ -64,6 +73,64 @@ class Hosting(Settings):
     replicas: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 
+class Limits(Settings):
+    """How often one client, known by its address, may ask: in the long run, and at once."""
+
+    requests_per_minute: Annotated[int, msgspec.Meta(ge=1)] = 600
+    burst: Annotated[int, msgspec.Meta(ge=1)] = 100
+
+
+class Tls(Settings):
+    """The files, in PEM, by which the entrance proves who it is."""
+
+    certificate: str
+    key: str
+
+
+class Canary(Settings):
+    """The share of a module's requests, in percent, that replicas of another version answer."""
+
+    version: Version
+    weight: Percent
+
+
+class Mirror(Settings):
+    """The share of a module's reading requests, in percent, that another version is shown, too."""
+
+    version: Version
+    percent: Percent
+
+
+class Legacy(Settings):
+    """What is below this prefix of paths is answered by an older system; `/` is all the rest."""
+
+    prefix: str
+    upstream: str
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.prefix):
+            raise ValueError(f'prefix: {self.prefix!r} is not a path such as "/shop".')
+        if not _UPSTREAM.fullmatch(self.upstream):
+            raise ValueError(
+                f'upstream: {self.upstream!r} is not an address such as "http://old.example:8080".'
+            )
+
+
+class Gateway(Settings):
+    """How the one entrance treats those who come; limits hold where there is no gateway, too.
+
+    `trusted_hops` counts the proxies before us whose word on a client's address is taken.
+    """
+
+    trusted_hops: Annotated[int, msgspec.Meta(ge=0)] = 0
+    timeout_seconds: Annotated[int, msgspec.Meta(ge=1)] = 12
+    limits: Limits | None = None
+    tls: Tls | None = None
+    canary: Mapping[str, Canary] = {}
+    mirror: Mapping[str, Mirror] = {}
+    legacy: tuple[Legacy, ...] = ()
+
+
 class Process(Value):
     """A process, and what it hosts."""
 
@@ -79,6 +146,7 @@ class Topology(Value):
     engines: Engines
     processes: tuple[Process, ...]
     settings: Mapping[str, Any]
+    gateway: Gateway = Gateway()
 
     def process(self, name: str) -> Process:
         """Find a process by its name."""
@@ -123,6 +191,7 @@ def read(path: Path | None, *, environment: Mapping[str, str] | None = None) -> 
         processes=tuple(_process(name, told) for name, told in hostings.items())
         or default.processes,
         settings=_table(document, "settings"),
+        gateway=_gateway(document.get("gateway", {})),
     )
 
 
@@ -142,6 +211,7 @@ def check(
         *_misplaced("module", modules, {p.name: p.modules for p in topology.processes}),
         *_misplaced("channel", channels, {p.name: p.channels for p in topology.processes}),
         *_apart_without_broker(topology),
+        *_entrance(topology, modules),
         *_circles(needs),
     ]
     if complaints:
@@ -161,11 +231,34 @@ def _document(path: Path) -> dict[str, Any]:
         raise Misconfigured(f"{path} is not TOML: {refusal}.") from None
 
 
-def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _table(document: Mapping[str, Any], name: str, *, within: str = "") -> Mapping[str, Any]:
     table = document.get(name, {})
     if not isinstance(table, Mapping):
-        raise Misconfigured(f"[{name}] must hold tables, such as [{name}.catalog].")
+        path = f"{within}{name}"
+        raise Misconfigured(f"[{path}] must hold tables, such as [{path}.catalog].")
     return table
+
+
+def _gateway(told: object) -> Gateway:
+    """Read the tables within [gateway] each by its own kind, so that every name is known."""
+    if not isinstance(told, Mapping):
+        raise Misconfigured(f"[gateway] must be a table of settings, not {told!r}.")
+    legacy = told.get("legacy", [])
+    if not isinstance(legacy, list):
+        raise Misconfigured("[gateway] legacy: must be written as [[gateway.legacy]].")
+    inner: dict[str, Any] = {
+        "legacy": tuple(settle(Legacy, "gateway.legacy", t, {}) for t in legacy)
+    }
+    for name, kind in (("limits", Limits), ("tls", Tls)):
+        if name in told:
+            inner[name] = settle(kind, f"gateway.{name}", told[name], {})
+    for name, share in (("canary", Canary), ("mirror", Mirror)):
+        inner[name] = {
+            module: settle(share, f"gateway.{name}.{module}", table, {})
+            for module, table in _table(told, name, within="gateway.").items()
+        }
+    outer = {name: value for name, value in told.items() if name not in inner}
+    return msgspec.structs.replace(settle(Gateway, "gateway", outer, {}), **inner)
 
 
 def _process(name: str, told: object) -> Process:
@@ -227,6 +320,45 @@ def _apart_without_broker(topology: Topology) -> Iterator[str]:
         yield (
             "Several processes or replicas need an engine nats to talk through: "
             'write nats = "embedded" or nats = "nats://…" below [engines].'
+        )
+
+
+def _entrance(topology: Topology, modules: Collection[str]) -> Iterator[str]:
+    """What the gateway is told must be about modules that are there, and paths that are free."""
+    gateway = topology.gateway
+    for name in ("tls", "canary", "mirror", "legacy"):
+        if getattr(gateway, name) and topology.engines.gateway is None:
+            yield f'[gateway.{name}] needs a gateway: write gateway = "embedded" below [engines].'
+    for name, shares in (("canary", gateway.canary), ("mirror", gateway.mirror)):
+        for module in shares:
+            if module not in modules:
+                yield f"[gateway.{name}] there is no module {unknown(module, modules)}"
+    for process in topology.processes:
+        yield from _versions(gateway, process.name, topology.modules_of(process, modules))
+    yield from _prefixes([one.prefix for one in gateway.legacy])
+
+
+def _prefixes(prefixes: Sequence[str]) -> Iterator[str]:
+    for prefix in dict.fromkeys(prefixes):
+        if prefixes.count(prefix) > 1:
+            yield f"[gateway.legacy] prefix {prefix!r} is given twice: leave it in one of them."
+        for ours in _OURS:
+            if prefix == ours or prefix.startswith(f"{ours}/"):
+                yield f"[gateway.legacy] prefix {prefix!r} lies in {ours}, ours: choose another."
+
+
+def _versions(gateway: Gateway, process: str, hosted: Collection[str]) -> Iterator[str]:
+    """A replica has one version, whatever it hosts: it is a canary, or looks into the mirror."""
+    canaries = {gateway.canary[module].version for module in hosted if module in gateway.canary}
+    mirrors = {gateway.mirror[module].version for module in hosted if module in gateway.mirror}
+    for name, versions in (("canary", canaries), ("mirror", mirrors)):
+        if len(versions) > 1:
+            told = " and ".join(sorted(versions))
+            yield f"[gateway.{name}] names {told} for modules of [process.{process}]: choose one."
+    for version in canaries & mirrors:
+        yield (
+            f"[gateway.mirror] {version} of [process.{process}] is its canary, too: "
+            "what is shown to a mirror must have answered nobody; choose another version."
         )
 
 

@@ -30,6 +30,7 @@ class Worker:
         self._woken = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._cleaned_at = 0.0
+        self._ending = False
         database.wake = self._woken.set
 
     async def step(self) -> int:
@@ -47,13 +48,14 @@ class Worker:
 
     async def stop(self) -> None:
         """End the loop, and leave what is under way to others."""
+        self._ending = True  # Before Python 3.12, `asyncio.wait_for` may swallow a cancellation.
         if self._loop:
             self._loop.cancel()
             await asyncio.gather(self._loop, return_exceptions=True)
         await self.sagas.close()
 
     async def _run(self) -> None:
-        while True:
+        while not self._ending:
             try:
                 self._woken.clear()
                 while await self.step():

@@ -1,0 +1,217 @@
+"""Events between processes: kept by JetStream until every module that listens has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from urllib.parse import quote, unquote
+from uuid import UUID
+
+import msgspec
+from nats.aio.msg import Msg
+from nats.errors import Error
+from nats.js import api
+from nats.js.client import JetStreamContext
+from nats.js.errors import NotFoundError
+
+from banyan.kernel import subjects, telemetry
+from banyan.kernel.database import DOWN
+from banyan.kernel.event import Envelope, Event
+from banyan.kernel.link import Unavailable
+from banyan.kernel.nats import Broker
+from banyan.kernel.outbox import Carrier, Inbox
+
+BATCH = 100
+CARRY_SECONDS = 5.0
+FETCH_SECONDS = 5.0
+PAUSE_SECONDS = 1.0
+ACK_SECONDS = 30.0
+MOST_DELIVERIES = 5
+DUPLICATES_SECONDS = 120.0
+DEAD_DAYS = 30
+
+_JSON = "application/json"
+_OURS = "banyan-module"
+
+
+async def provision(
+    broker: Broker, listeners: Mapping[str, Collection[type[Event]]], *, most_bytes: int = 1 << 30
+) -> None:
+    """Make the streams, and a durable consumer for each module that listens; harmless when made.
+
+    A message stays until everybody who listens to it has confirmed it. A full stream refuses what
+    is new rather than drop what is old: then events wait in the outbox of their module.
+    """
+    streams = broker.streams()
+    await _stream(
+        streams,
+        api.StreamConfig(
+            name=subjects.EVENTS,
+            subjects=[subjects.EVERY_EVENT],
+            retention=api.RetentionPolicy.INTEREST,
+            discard=api.DiscardPolicy.NEW,
+            max_bytes=most_bytes,
+            duplicate_window=DUPLICATES_SECONDS,
+        ),
+    )
+    await _stream(
+        streams,
+        api.StreamConfig(
+            name=subjects.DEAD,
+            subjects=[subjects.EVERY_DEAD],
+            max_age=DEAD_DAYS * 86400.0,
+            max_bytes=most_bytes // 16,
+        ),
+    )
+    for module, kinds in listeners.items():
+        await streams.add_consumer(
+            subjects.EVENTS,
+            api.ConsumerConfig(
+                durable_name=module,
+                filter_subjects=subjects.of_events(kinds),
+                ack_policy=api.AckPolicy.EXPLICIT,
+                ack_wait=ACK_SECONDS,
+                max_ack_pending=10 * BATCH,
+                metadata={_OURS: module},
+            ),
+        )
+    for known in await streams.consumers_info(subjects.EVENTS):
+        # What a module that is gone does not hear would be kept for ever. Others' are theirs.
+        if known.name not in listeners and _OURS in (known.config.metadata or {}):
+            await streams.delete_consumer(subjects.EVENTS, known.name)
+
+
+async def _stream(streams: JetStreamContext, wanted: api.StreamConfig) -> None:
+    assert wanted.name
+    try:
+        await streams.stream_info(wanted.name)
+    except NotFoundError:
+        await streams.add_stream(wanted)
+    else:
+        await streams.update_stream(wanted)
+
+
+def broadcast(broker: Broker) -> Carrier:
+    """Carry events to the stream; it is done when all of them are confirmed to be kept."""
+
+    async def carry(envelopes: Sequence[Envelope]) -> None:
+        streams = broker.streams()
+        try:
+            async with asyncio.timeout(CARRY_SECONDS):
+                kept = [
+                    await streams.publish_async(
+                        subjects.of_event(envelope.type),
+                        msgspec.json.encode(envelope.data),
+                        headers=_written(envelope),
+                    )
+                    for envelope in envelopes
+                ]
+                await asyncio.gather(*kept)
+        except (Error, TimeoutError) as trouble:
+            raise Unavailable(what="nats") from trouble
+
+    return carry
+
+
+class Listener:
+    """Takes what a module listens to from the stream into its inbox."""
+
+    def __init__(self, broker: Broker, inbox: Inbox) -> None:
+        self._broker = broker
+        self._inbox = inbox
+        self._module = inbox.database.module
+        self._feed: JetStreamContext.PullSubscription | None = None
+        self._loop: asyncio.Task[None] | None = None
+        self._ending = False
+
+    def start(self) -> None:
+        """Begin to listen in the background."""
+        loop = asyncio.get_running_loop()
+        self._loop = loop.create_task(self._run(), name=f"listener {self._module}")
+
+    async def stop(self) -> None:
+        """Hear no more; what is not confirmed goes to another replica."""
+        self._ending = True  # Before Python 3.12, `asyncio.wait_for` may swallow a cancellation.
+        if self._loop:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+
+    async def take(self, *, seconds: float = FETCH_SECONDS) -> int:
+        """Take in what there is, or what comes within so many seconds; return how much."""
+        self._feed = self._feed or await self._broker.streams().pull_subscribe_bind(
+            consumer=self._module, stream=subjects.EVENTS
+        )
+        try:
+            messages = await self._feed.fetch(BATCH, timeout=seconds)
+        except TimeoutError:
+            return 0
+        await self._take_in(messages)
+        return len(messages)
+
+    async def _run(self) -> None:
+        while not self._ending:
+            try:
+                await self.take()
+            except (Error, *DOWN) as trouble:
+                telemetry.log(__name__).warning(
+                    "not heard", module=self._module, error=type(trouble).__name__
+                )
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _take_in(self, messages: Sequence[Msg]) -> None:
+        """Put a batch into the inbox in one statement, then confirm it."""
+        heard: list[Envelope] = []
+        readable: list[Msg] = []
+        for message in messages:
+            try:
+                heard.append(_read(message))
+                readable.append(message)
+            except (KeyError, ValueError, msgspec.DecodeError) as refusal:
+                await self._put_aside(message, refusal)
+        await self._inbox.put(heard)
+        for message in readable:
+            await message.ack()
+
+    async def _put_aside(self, message: Msg, refusal: Exception) -> None:
+        """Try it a few times, as another replica may be newer; then keep it where people look."""
+        if message.metadata.num_delivered < MOST_DELIVERIES:
+            await message.nak(delay=PAUSE_SECONDS)
+            return
+        telemetry.log(__name__).error(
+            "unreadable event", module=self._module, error=type(refusal).__name__
+        )
+        headers = {**(message.headers or {}), "Banyan-Subject": message.subject}
+        headers.pop(api.Header.MSG_ID, None)
+        await self._broker.streams().publish(
+            subjects.of_dead(self._module), message.data, headers=headers
+        )
+        await message.term()
+
+
+def _written(envelope: Envelope) -> dict[str, str]:
+    """Write the attributes of an event as headers (CloudEvents 1.0, binary mode over NATS)."""
+    headers = {
+        api.Header.MSG_ID: str(envelope.id),
+        "ce-specversion": "1.0",
+        "ce-id": str(envelope.id),
+        "ce-source": quote(envelope.source),
+        "ce-type": envelope.type,
+        "ce-time": envelope.time.isoformat(),
+        "ce-datacontenttype": _JSON,
+    }
+    if envelope.traceparent:
+        headers["ce-traceparent"] = envelope.traceparent
+    return headers
+
+
+def _read(message: Msg) -> Envelope:
+    headers = message.headers or {}
+    return Envelope(
+        id=UUID(headers["ce-id"]),
+        source=unquote(headers["ce-source"]),
+        type=headers["ce-type"],
+        time=datetime.fromisoformat(headers["ce-time"]),
+        data=msgspec.json.decode(message.data),
+        traceparent=headers.get("ce-traceparent", ""),
+    )

@@ -1,0 +1,202 @@
+"""Calls and events between processes: the same laws, over a real NATS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from banyan.kernel.app import App
+from banyan.kernel.idempotency import Idempotency, KeyReused
+from banyan.kernel.jetstream import MOST_DELIVERIES
+from banyan.kernel.link import Fault, Unavailable, calling, spare
+from banyan.kernel.nats import Broker
+from banyan.kernel.subjects import DEAD
+from banyan.kernel.testing import Server
+from tests.engines.brokers import LentNats
+from tests.kernel.afar import apart
+from tests.kernel.pond.contract import NoSuchFrog, Pond, TooFar
+from tests.kernel.pond.module import module
+from tests.kernel.pond.service import PondService
+
+PATIENCE = 1000
+
+
+@pytest.fixture
+async def apps(server: Server, nats: LentNats, tmp_path: Path) -> AsyncIterator[dict[str, App]]:
+    """Open a pond, and somebody elsewhere who may ask it."""
+    hosts: dict[str, list[str]] = {"water": ["pond"], "land": []}
+    async with apart(server, nats, [module], hosts, tmp_path, asks={"land": ["pond"]}) as made:
+        yield made
+
+
+@pytest.fixture
+async def pond(apps: dict[str, App]) -> Pond:
+    """Hold what somebody elsewhere holds; a frog and an echo live in it."""
+    asked = apps["land"].ask(Pond)
+    await asked.put(name="frog")
+    await asked.put(name="echo")
+    return asked
+
+
+@pytest.fixture
+def service(apps: dict[str, App]) -> PondService:
+    made: PondService = apps["water"].rooms["pond"].services[Pond]
+    return made
+
+
+async def test_a_call_finds_its_module_elsewhere(pond: Pond) -> None:
+    assert await pond.leap(name="frog", by=3) == 3
+    assert await pond.ask_around(names=("frog", "echo")) == {"frog": 3, "echo": 0}
+
+
+async def test_a_problem_arrives_with_its_fields(pond: Pond) -> None:
+    with pytest.raises(NoSuchFrog) as refused:
+        await pond.leap(name="nobody")
+
+    assert refused.value.fields() == {"name": "nobody"}
+
+
+async def test_an_undertaking_is_driven_where_it_lives(pond: Pond, service: PondService) -> None:
+    with pytest.raises(TooFar):
+        await pond.travel(name="frog", times=6)
+
+    assert await pond.travel(name="echo", times=2) == 2
+    assert service.traveling.taken.count("back") == 6
+
+
+async def test_a_fault_tells_its_trace_and_nothing_else(pond: Pond) -> None:
+    with pytest.raises(Fault) as broken:
+        await pond.burst()
+
+    assert "divide" not in str(broken.value)
+    assert broken.value.trace_id
+
+
+async def test_a_key_has_one_effect_and_the_caller_learns_that_it_was_replayed(pond: Pond) -> None:
+    answers = []
+    for _ in range(3):
+        key = Idempotency("click", "leap frog")
+        with calling(idempotency=key):
+            answers.append((await pond.leap(name="frog"), key.replayed))
+    with calling(idempotency=Idempotency("click", "leap echo")), pytest.raises(KeyReused):
+        await pond.leap(name="echo")
+
+    assert answers == [(1, False), (1, True), (1, True)]
+
+
+async def test_many_calls_are_answered_at_once_and_each_gets_its_own_answer(pond: Pond) -> None:
+    names = [f"frog {number}" for number in range(100)]
+    await asyncio.gather(*(pond.put(name=name) for name in names))
+
+    told = await asyncio.gather(
+        *(pond.leap(name=name, by=number) for number, name in enumerate(names))
+    )
+
+    assert told == list(range(100))
+
+
+async def test_where_nobody_answers_it_is_told_at_once(apps: dict[str, App], pond: Pond) -> None:
+    await apps["water"].leave()
+
+    with calling(seconds=30), pytest.raises(Unavailable):
+        async with asyncio.timeout(5):
+            await pond.leap(name="frog")
+    assert await spare(pond.leaps(name="frog"), otherwise=-1) == -1
+
+
+async def test_a_deadline_goes_along(pond: Pond, service: PondService) -> None:
+    async with service.db.apart() as connection, connection.transaction():
+        await connection.execute("SELECT 1 FROM frogs WHERE name = 'frog' FOR UPDATE")
+        with calling(seconds=0.3), pytest.raises(Unavailable):
+            await pond.leap(name="frog")
+
+    assert await pond.leap(name="frog") == 1
+
+
+async def test_an_event_is_heard_by_way_of_the_stream(pond: Pond, service: PondService) -> None:
+    await pond.leap(name="frog")
+
+    for _ in range(PATIENCE):
+        if await pond.leaps(name="echo"):
+            break
+        await asyncio.sleep(0.01)
+    assert service.heard == [1]
+
+
+async def test_a_process_has_no_more_rights_than_its_modules_declare(
+    server: Server, nats: LentNats, tmp_path: Path
+) -> None:
+    hosts: dict[str, list[str]] = {"water": ["pond"], "air": []}
+    async with apart(server, nats, [module], hosts, tmp_path) as apps:
+        with calling(seconds=0.5), pytest.raises(Unavailable):
+            await apps["air"].ask(Pond).put(name="bird")
+
+        assert await apps["water"].ask(Pond).ask_around(names=("bird",)) == {"bird": 0}
+
+
+@pytest.mark.parametrize(
+    ("data", "headers"),
+    [
+        (b'{"name": 1}', {}),
+        (b"{", {}),
+        (b'{"name": "frog"}', {"Banyan-Deadline-Ms": "soon"}),
+        (b'{"name": "frog"}', {"Banyan-Hops": "few"}),
+        (b'{"name": "frog"}', {"Banyan-Caller": "me"}),
+    ],
+)
+async def test_a_request_that_cannot_be_read_is_refused(
+    apps: dict[str, App], data: bytes, headers: dict[str, str]
+) -> None:
+    broker = apps["land"].broker
+    assert broker
+
+    answer = await broker.ask("banyan.call.pond.leap", data, headers)
+
+    assert answer.headers
+    assert answer.headers["Nats-Service-Error-Code"] == "400"
+    assert b'"kernel.malformed"' in answer.data
+
+
+async def test_a_module_is_a_micro_service_that_tells_its_schemas_and_counts(
+    apps: dict[str, App], nats: LentNats, pond: Pond
+) -> None:
+    with pytest.raises(NoSuchFrog):
+        await pond.leap(name="nobody")
+    operator = Broker(nats.url, "operator", nats.credentials("operator"))
+    await operator.open()
+    info = json.loads((await operator.ask("$SRV.INFO.pond", b"", {})).data)
+    stats = json.loads((await operator.ask("$SRV.STATS.pond", b"", {})).data)
+    await operator.close()
+
+    assert info["type"] == "io.nats.micro.v1.info_response"
+    assert info["metadata"] == {"process": "water", "instance": "water-1"}
+    leap = next(one for one in info["endpoints"] if one["name"] == "leap")
+    assert leap["subject"] == "banyan.call.pond.leap"
+    assert json.loads(leap["metadata"]["answer"]) == {"type": "integer"}
+    told = {one["name"]: one for one in stats["endpoints"]}
+    assert (told["put"]["num_requests"], told["put"]["num_errors"]) == (2, 0)
+    assert (told["leap"]["num_requests"], told["leap"]["num_errors"]) == (1, 1)
+
+
+async def test_an_event_that_cannot_be_read_is_tried_again_and_then_put_aside(
+    apps: dict[str, App], nats: LentNats
+) -> None:
+    listener = apps["water"].rooms["pond"].listener
+    assert listener
+    await listener.stop()
+    operator = Broker(nats.url, "operator", nats.credentials("operator"))
+    await operator.open()
+    await operator.streams().publish("banyan.event.pond.leapt.v1", b"{", headers={"ce-id": "?"})
+
+    for _ in range(MOST_DELIVERIES):
+        await listener.take(seconds=5)
+    dead = await operator.streams().get_last_msg(DEAD, "banyan.dead.pond")
+    await operator.close()
+
+    assert dead.data == b"{"
+    assert dead.headers
+    assert dead.headers["Banyan-Subject"] == "banyan.event.pond.leapt.v1"
