@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check format docs lock clean
+.PHONY: help run test soak check format docs lock clean
 
 BIN := .venv/bin
 STEPS := style types imports migrations templates
@@ -12,11 +12,18 @@ run: ## Start the shop: ARGS="--port 8001 --empty"; Ctrl-C stops all of it
 	@requirements/install run
 	@exec $(BIN)/banyan up $(ARGS)
 
-PYTEST_ARGS ?= --numprocesses auto --dist loadgroup
+# One more than there are cores, because tests wait for servers, too.
+PYTEST_ARGS ?= --numprocesses $(shell python3 -c 'import os; print(os.cpu_count() + 1)') --dist loadgroup
 
 test: ## Run every test: PYTEST_ARGS="tests/kernel -k saga"
 	@requirements/install dev
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: ## Run what takes long, and print its figures
+	@requirements/install dev
+	@exec $(BIN)/python -m pytest --soak --numprocesses 2 --dist loadgroup --timeout 580 $(SOAKED)
+
+SOAKED := tests/journeys/test_storm.py tests/journeys/test_crash_sweep.py tests/failures/test_orders.py
 
 check: ## Check style, types, imports between modules, migrations and templates
 	@requirements/install dev

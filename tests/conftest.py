@@ -16,6 +16,17 @@ LINKS: dict[str, Link] = {"direct": direct, "wire": wire}
 NO_NEED_TO_SURVIVE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make soak` take its time."""
+    parser.addoption("--soak", action="store_true", help="Do all of what is else done in part.")
+
+
+@pytest.fixture(scope="session")
+def soak(request: pytest.FixtureRequest) -> bool:
+    """Tell whether there is time for everything."""
+    return bool(request.config.getoption("--soak"))
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run a PostgreSQL server whose data nobody will miss."""

@@ -10,29 +10,29 @@ import inspect
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App as Commands
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from banyan.engines import upkeep
+from banyan.engines import control, manifests, opening, upkeep
 from banyan.engines.estate import Estate
+from banyan.engines.legible import legible
 from banyan.engines.trouble import EngineError
-from banyan.kernel import health, http, migration, telemetry, topology
+from banyan.kernel import health, topology
 from banyan.kernel.app import App, House, discover
-from banyan.kernel.graph import graph
-from banyan.kernel.security import TokenGate
-from banyan.kernel.serve import ServeSettings, run, serve
-from banyan.kernel.settings import Misconfigured, environment, load
-from banyan.kernel.telemetry import TelemetrySettings
-from banyan.kernel.topology import Process
+from banyan.kernel.graph import as_mermaid, as_text, graph
+from banyan.kernel.serve import run
+from banyan.kernel.settings import Misconfigured, environment
+from banyan.kernel.topology import hints
 
 commands = Commands(
     name="banyan",
@@ -77,8 +77,8 @@ def up(
         stack.enter_context(shop.own())
         listening = stack.enter_context(upkeep.listening(port))
         stack.enter_context(shop)
-        run(_prepare(house, shop, empty=empty))
-        serving = partial(_serve_process, house, shop)
+        run(opening.prepare(house, shop, _say, empty=empty))
+        serving = partial(opening.serve_process, house, shop, _say)
         gc.freeze()  # Workers that are forked share what is loaded by now.
         asyncio.run(upkeep.keep_up(house, shop, listening, workers, topology, serving, _say))
     return 0
@@ -101,14 +101,57 @@ def serve_process(
     """Run one process of a shop, as a container would."""
     house, shop = discover(), _estate(data, topology)
     name = instance or socket.gethostname()
-    return _serve_process(house, shop, process, name, fd, (host, port))
+    return opening.serve_process(house, shop, _say, process, name, fd, (host, port))
+
+
+@commands.command
+def status(*, data: Data = HERE) -> int:
+    """Show every process of a running shop, and how it stands."""
+    for answer in control.ask(data, control.Status()):
+        if isinstance(answer, control.Standings):
+            table = Table("process", "state", "since", "restarts", "MB", "pid", box=None)
+            table.add_column("where", overflow="fold")
+            for one in answer.processes:
+                since = f"{one.since.astimezone():%a %H:%M:%S}"
+                memory = f"{one.memory_bytes / 1e6:.0f}"
+                told = (since, str(one.restarts), memory, str(one.pid or ""), escape(one.place))
+                table.add_row(one.name, one.state, *told)
+            console.print(table)
+    return 0
+
+
+@commands.command
+def scale(
+    *wanted: Annotated[str, Parameter(help="A process and how many of it: catalog=3.")],
+    data: Data = HERE,
+) -> int:
+    """Have more or fewer replicas in a running shop, until it is stopped."""
+    return _change(data, control.Scale(wanted=control.numbers(wanted)))
+
+
+@commands.command
+def restart(
+    process: Annotated[str | None, Parameter(help="Its name; without one, all of them.")] = None,
+    /,
+    *,
+    data: Data = HERE,
+) -> int:
+    """Replace the replicas of a running shop one after another; nobody is kept waiting."""
+    return _change(data, control.Restart(process=process))
+
+
+def _change(data: Path, request: control.Request) -> int:
+    for answer in control.ask(data, request):
+        if isinstance(answer, control.Progress):
+            _say(answer.line)
+    return 0
 
 
 @commands.command
 def migrate(*, topology: File = None, data: Data = HERE) -> int:
     """Bring the database up to date."""
     with _estate(data, topology) as shop:
-        applied = run(_migrate(discover(), shop))
+        applied = run(opening.migrate(discover(), shop, _say))
     console.print(f"{applied} migrations applied" if applied else "the database is up to date")
     return 0
 
@@ -117,15 +160,51 @@ def migrate(*, topology: File = None, data: Data = HERE) -> int:
 def seed(*, topology: File = None, data: Data = HERE) -> int:
     """Fill an empty shop with something to look at; a shop with data is left alone."""
     with _estate(data, topology) as shop:
-        run(_prepare(discover(), shop, empty=False))
+        run(opening.prepare(discover(), shop, _say, empty=False))
     return 0
 
 
 @commands.command
 def check(*, topology: File = None) -> int:
     """Say whether a topology can work, and if not, what to change."""
-    _check(discover(), _read(topology))
+    told = _read(topology)
+    _check(discover(), told)
     console.print("the topology is sound")
+    for hint in hints(told):
+        console.print(escape(f"hint: {hint}"), soft_wrap=True)
+    return 0
+
+
+@commands.command
+def render(
+    kind: manifests.Kind,
+    /,
+    *,
+    topology: File = None,
+    out: Annotated[Path | None, Parameter(help="A folder for files; else they are shown.")] = None,
+) -> int:
+    """Write what other programs need to run this topology; never a password."""
+    house, told = discover(), _read(topology, {})
+    _check(house, told)
+    text = topology.read_text(encoding="utf-8") if topology else ""
+    if out is None:
+        print(manifests.one_text(kind, house, told, text), end="")
+    else:
+        for file in manifests.write(kind, house, told, text, out):
+            print(file)
+    return 0
+
+
+@commands.command(name="graph")
+def show_graph(
+    *,
+    topology: File = None,
+    style: Annotated[Literal["text", "mermaid"], Parameter(name="--format")] = "text",
+) -> int:
+    """Show which module asks and hears which, and where each runs."""
+    house, told = discover(), _read(topology)
+    _check(house, told)
+    print((as_mermaid if style == "mermaid" else as_text)(house.modules, told))
     return 0
 
 
@@ -158,112 +237,10 @@ def _print(diagnoses: tuple[health.Diagnosis, ...]) -> None:
     console.print(table)
 
 
-def _serve_process(
-    house: House,
-    shop: Estate,
-    process: str,
-    instance: str,
-    fd: int | None,
-    place: tuple[str, int] = (LOCAL, 0),
-) -> int:
-    hosting = shop.topology.process(process)
-    settings = load(
-        TelemetrySettings,
-        "telemetry",
-        file=shop.topology.settings,
-        environment=environment(),
-    )
-    telemetry.configure(process, instance, settings)
-    app = _app(house, shop, instance, hosting)
-    host, port = place
-    with upkeep.listening(port, host) if fd is None else socket.socket(fileno=fd) as bound:
-        run(_serve(app, shop, bound))
-    return 0
-
-
 def _first(found: tuple[str, ...]) -> list[str]:
     """Show so many findings that the others can be guessed."""
     more = len(found) - SHOWN
     return [*found[:SHOWN], f"… and {more} more"] if more > 0 else list(found)
-
-
-async def _prepare(house: House, shop: Estate, *, empty: bool) -> None:
-    """Migrate and, unless it shall stay empty, seed; a seed leaves a shop with data alone."""
-    await _migrate(house, shop)
-    if empty:
-        return
-    async with _opened(_app(house, shop, "seed"), at_work=False) as app:
-        for plugin in house.plugins:
-            if plugin.seed:
-                await plugin.seed(app.ask, _say)
-        await app.deliver()
-
-
-async def _migrate(house: House, shop: Estate) -> int:
-    if shop.is_embedded:
-        await migration.create_database(shop.administrator(database="postgres"), "banyan")
-    applied = 0
-    for address in sorted({shop.administrator(module.name) for module in house.modules}):
-        here = [m for m in house.modules if shop.administrator(m.name) == address]
-        applied += await migration.migrate(
-            here, dsn=address, url=address, password=shop.password, say=_say
-        )
-    if shop.apart and not shop.nats:
-        await upkeep.provide_streams(house, shop)
-    return applied
-
-
-async def _serve(app: App, shop: Estate, listening: socket.socket) -> None:
-    settings = load(ServeSettings, "serve", file=shop.topology.settings, environment=environment())
-    host, port = listening.getsockname()
-    async with _opened(app, at_work=True, announce={"http": f"{host}:{port}"}):
-        application = http.build(
-            app.routes(),
-            dependencies=app.dependencies(),
-            gate=TokenGate(shop.admin_fingerprint()),
-            ready=app.ready,
-            locales=settings.locales,
-            elsewhere=app.routes_elsewhere(),
-        )
-        await serve(
-            application,
-            listening,
-            ready=lambda: print("ready", flush=True),
-            leave=app.leave if app.broker else None,
-        )
-
-
-def _app(house: House, shop: Estate, instance: str, process: Process | None = None) -> App:
-    """Make one process of a shop or, for those who look after it, all of it in one."""
-    return App(
-        house,
-        dsn=shop.dsn,
-        folder=shop.folder,
-        configured=shop.topology.settings,
-        environment=shop.environment(),
-        hosts=_hosts(house, shop.topology, process) if process else None,
-        broker=shop.broker(process.name) if process else None,
-        instance=instance,
-    )
-
-
-def _hosts(house: House, told: topology.Topology, process: Process) -> set[str]:
-    return {
-        *told.modules_of(process, [module.name for module in house.modules]),
-        *told.channels_of(process, [channel.name for channel in house.channels]),
-    }
-
-
-@asynccontextmanager
-async def _opened(
-    app: App, *, at_work: bool, announce: Mapping[str, str] | None = None
-) -> AsyncIterator[App]:
-    """Open an application, with or without its background work, and close it again."""
-    try:
-        await (app.start(announce=announce) if at_work else app.open())
-        yield app
-    finally:
-        await app.close()
 
 
 def _with_shop(
@@ -276,8 +253,8 @@ def _with_shop(
         async with AsyncExitStack() as stack:
             if shop.started:
                 await stack.enter_async_context(upkeep.with_companions(house, shop, _say_aside))
-            app = _app(house, shop, f"cli-{os.getpid()}")
-            return await work(await stack.enter_async_context(_opened(app, at_work=at_work)))
+            app = opening.assemble(house, shop, f"cli-{os.getpid()}")
+            return await work(await stack.enter_async_context(opening.opened(app, at_work=at_work)))
 
     with _estate(data, file, say=_say_aside) as shop:
         return int(run(inside(shop)))
@@ -334,8 +311,8 @@ def _estate(data: Path, file: Path | None, say: Callable[[str], None] | None = N
     return Estate(data, told, say or _say)
 
 
-def _read(file: Path | None) -> topology.Topology:
-    return topology.read(file, environment=environment())
+def _read(file: Path | None, told: Mapping[str, str] | None = None) -> topology.Topology:
+    return topology.read(file, environment=environment() if told is None else told)
 
 
 def _check(house: House, told: topology.Topology) -> None:
@@ -353,7 +330,10 @@ def _say_aside(line: str) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    if console.is_terminal:
+        console.print(Text.assemble(*legible(line)), soft_wrap=True)
+    else:
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

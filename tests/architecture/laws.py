@@ -21,6 +21,7 @@ ROOMS = {
     "store",
 }
 LONGEST = 400
+FOREIGN = ("__pycache__", "node_modules")
 VAGUE = {"base", "common", "core", "handlers", "helpers", "manager", "misc", "utils"}
 COMMERCE = re.compile(
     r"(?<![a-z])(basket|cart|checkout|coupon|customer|discount|invoice|merchant|payment|price|pricing|"
@@ -125,6 +126,17 @@ def modules_leave_tasks_to_the_kernel(root: Path) -> Iterator[str]:
                 yield f"{file}:{node.kwarg.lineno}: **{node.kwarg.arg} in a module"
 
 
+def no_two_problems_share_a_name(root: Path) -> Iterator[str]:
+    """Want a code, which is a problem's name, to mean one thing, also where processes differ."""
+    places: dict[str, str] = {}
+    for file in _files(root / "src", ".py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef) and any(one.arg == "status" for one in node.keywords):
+                place = f"{file}:{node.lineno}"
+                if (first := places.setdefault(node.name, place)) != place:
+                    yield f"{place}: {node.name} is a problem already, in {first}"
+
+
 def no_file_names_a_registry(root: Path) -> Iterator[str]:
     """Want packages from wherever the reader's own tools are told to look."""
     for file in _files(root):
@@ -151,6 +163,7 @@ LAWS: tuple[Law, ...] = (
     only_constants_enter_sql,
     rules_are_plain_functions,
     modules_leave_tasks_to_the_kernel,
+    no_two_problems_share_a_name,
     no_file_names_a_registry,
     locks_hold_no_address,
 )
@@ -159,7 +172,7 @@ LAWS: tuple[Law, ...] = (
 def _files(root: Path, suffix: str = "") -> Iterator[Path]:
     """Walk the files of ours: not what tools and the shop have written into hidden folders."""
     for folder, folders, names in os.walk(root):
-        folders[:] = [f for f in folders if f == ".ci" or not f.startswith((".", "__pycache__"))]
+        folders[:] = [f for f in folders if f == ".ci" or not f.startswith((".", *FOREIGN))]
         yield from (Path(folder, name) for name in names if name.endswith(suffix))
 
 

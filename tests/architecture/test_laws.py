@@ -35,6 +35,11 @@ PLANTED = [
     (laws.rules_are_plain_functions, f"{MODULE}/model/trees.py", "async def ripen(): ..."),
     (laws.modules_leave_tasks_to_the_kernel, f"{MODULE}/service.py", "asyncio.create_task(x)"),
     (laws.modules_leave_tasks_to_the_kernel, f"{MODULE}/service.py", "def pick(**how): ..."),
+    (
+        laws.no_two_problems_share_a_name,
+        f"{MODULE}/contract.py",
+        "class Rotten(Problem, status=409): ...\n" * 2,
+    ),
     *((laws.no_file_names_a_registry, "Makefile", f"https://{host}/") for host in REGISTRIES),
     (laws.locks_hold_no_address, "requirements/run.txt", "--index-url https://example.com"),
 ]

@@ -289,13 +289,15 @@ async def test_each_client_has_a_limit_and_is_told_how_it_stands(tmp_path: Path)
     requests_per_minute = 1
     burst = 3
     """
-    ada, bob = ({"x-forwarded-for": address} for address in ("192.0.2.1", "192.0.2.2"))
+    addresses = ("192.0.2.1", "192.0.2.2", "2001:db8:1:2::1", "2001:db8:1:2:f::2", "2001:db8:1:3::")
+    ada, bob, eve, alias, neighbor = ({"x-forwarded-for": one} for one in addresses)
     with serving("shelf") as (shelf,):
         async with gateway(tmp_path, {"shelf": at(shelf)}, limits) as shop:
             granted = [await shop.client.get(TOY, headers=ada) for _ in range(3)]
             refused = await shop.client.get(TOY, headers=ada)
             other = await shop.client.get(TOY, headers=bob)
             health = await shop.client.get("/health/live", headers=ada)
+            networks = [await shop.client.get(TOY, headers=one) for one in (eve, alias, neighbor)]
 
     assert [one.headers["ratelimit"] for one in granted] == [
         f'"client";r={left}' for left in (2, 1, 0)
@@ -306,8 +308,9 @@ async def test_each_client_has_a_limit_and_is_told_how_it_stands(tmp_path: Path)
     assert refused.headers["ratelimit-policy"] == '"client";q=3;w=180'
     assert (other.status_code, other.headers["ratelimit"]) == (200, '"client";r=2')
     assert (health.status_code, "ratelimit" in health.headers) == (200, False)
+    assert [one.headers["ratelimit"][-1] for one in networks] == ["2", "1", "2"]
     assert [name for name in other.headers if name.startswith("x-")] == ["x-request-id"]
-    assert len(shelf.heard) == 4
+    assert len(shelf.heard) == 7
 
 
 async def test_an_older_system_answers_below_its_prefix(tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from banyan.engines.child import Child
-from banyan.engines.processes import Backoff, ChildFailed, Supervisor
+from banyan.engines.processes import Backoff, ChildFailed, Standing, Supervisor
 from tests.engines.life import alive
 
 OWNER = """
@@ -204,6 +205,84 @@ async def test_a_line_without_end_does_not_silence_a_child(heard: list[str]) -> 
         assert heard[-1] == "one | ready"
 
 
+async def test_one_more_child_is_kept_like_the_others(heard: list[str]) -> None:
+    async with Supervisor([], say=heard.append) as supervisor:
+        await supervisor.add(shell("echo ready $$; exec sleep 60"))
+        os.kill(pids_in(heard[0])[0], signal.SIGKILL)
+        await eventually(lambda: len(heard) == 3)
+        (standing,) = supervisor.standings()
+
+    assert (standing.name, standing.state, standing.restarts) == ("one", "ready", 1)
+    assert standing.pid == pids_in(heard[2])[0]
+    assert not alive(pids_in(heard[2])[0])
+
+
+async def test_one_more_child_that_fails_is_let_go_and_harms_nobody(heard: list[str]) -> None:
+    first = shell("echo ready; exec sleep 60")
+
+    async with Supervisor([first], say=heard.append, patience_seconds=0.5) as supervisor:
+        watch = asyncio.create_task(supervisor.watch())
+        with pytest.raises(ChildFailed, match="two ended with exit code 3"):
+            await supervisor.add(shell("exit 3", name="two"))
+        with pytest.raises(ChildFailed, match="three took too long"):
+            await supervisor.add(shell("sleep 60", name="three"))
+        left = [one.name for one in supervisor.standings()]
+
+        assert left == ["one"]
+        assert not watch.done()
+    await asyncio.wait_for(watch, timeout=1)
+
+
+async def test_a_child_that_is_removed_says_goodbye_and_does_not_come_back(
+    heard: list[str],
+) -> None:
+    polite = "trap 'echo goodbye; exit 0' TERM; echo ready $$; while :; do sleep 0.05; done"
+
+    async with Supervisor([shell(polite)], say=heard.append) as supervisor:
+        await supervisor.remove("one")
+
+        assert heard[1:] == ["one | goodbye"]
+        assert supervisor.standings() == []
+
+
+async def test_the_standing_of_a_child_tells_where_it_is_and_what_it_needs(
+    heard: list[str],
+) -> None:
+    greeted: list[Standing] = []
+    child = shell("echo ready http://here; exec sleep 60")
+
+    async with Supervisor([child], say=heard.append, greet=greeted.append) as supervisor:
+        (standing,) = supervisor.standings()
+
+    assert [one.place for one in greeted] == [standing.place] == ["http://here"]
+    assert standing.state == "ready"
+    assert standing.memory_bytes > 0
+    assert heard == []
+
+
+async def test_when_all_end_they_hear_the_closing_signal(heard: list[str]) -> None:
+    traps = "trap 'echo term' TERM; trap 'echo int; exit' INT"
+    script = f"{traps}; echo ready; while :; do sleep 0.05; done"
+
+    async with Supervisor([shell(script)], say=heard.append, closing=signal.SIGINT):
+        pass
+
+    assert heard == ["one | ready", "one | int"]
+
+
+async def test_who_is_hurried_is_given_no_time(heard: list[str]) -> None:
+    stubborn = shell("trap '' TERM; echo ready $$; while :; do sleep 0.05; done")
+    supervisor = Supervisor([stubborn], say=heard.append, grace_seconds=30)
+    await supervisor.start()
+
+    stopping = asyncio.create_task(supervisor.stop())
+    await asyncio.sleep(0)
+    supervisor.hurry()
+
+    await asyncio.wait_for(stopping, timeout=5)
+    assert not alive(pids_in(heard[0])[0])
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_children_and_grandchildren_end_with_a_killed_owner(number: signal.Signals) -> None:
     with subprocess.Popen(
@@ -217,3 +296,17 @@ def test_children_and_grandchildren_end_with_a_killed_owner(number: signal.Signa
         owner.wait()
 
     asyncio.run(eventually(lambda: not any(map(alive, family))))
+
+
+async def test_the_death_of_the_last_of_many_forks_is_noticed(heard: list[str]) -> None:
+    def live() -> int:
+        os.write(1, b"ready %d\n" % os.getpid())
+        signal.pause()
+        return 0
+
+    many = [replace(shell(FAMILY, name=f"fork {number}"), warm=live) for number in range(40)]
+
+    async with Supervisor(many, say=heard.append):
+        last = next(line for line in heard if line.startswith("fork 39 | ready"))
+        os.kill(pids_in(last)[-1], signal.SIGKILL)
+        await eventually(lambda: any("fork 39 was killed by signal 9" in line for line in heard))

@@ -43,8 +43,10 @@ ONE_LAMP = 4999 + 490
     ("challenged", "purchases"), [(False, 400), (True, 100)], ids=["at once", "after a challenge"]
 )
 async def test_d1_browser_and_webhook_meet_a_thousand_times_for_one_order_and_one_capture_each(
-    shop: Shop, *, challenged: bool, purchases: int
+    shop: Shop, *, challenged: bool, purchases: int, soak: bool
 ) -> None:
+    """Over both links, and with `make soak`; else a quarter of them."""
+    purchases = purchases if soak else purchases // 4
     shop.till.settings = PaymentsSettings(capture="automatic")
     events, carts = told(shop), [some_cart(number) for number in range(purchases)]
     await shop.inventory.count(levels=(Held(sku=LAMP, warehouse="berlin", quantity=purchases),))

@@ -16,7 +16,7 @@ from banyan.kernel.database import Database, Record
 from banyan.kernel.testing import Bench, Server, bench
 from banyan.modules.catalog.contract import CategoriesChanged, ProductPublished
 from banyan.modules.search import model
-from banyan.modules.search.contract import NotFound, Search, Sort
+from banyan.modules.search.contract import NoSuchProduct, Search, Sort
 from banyan.modules.search.module import module
 from banyan.modules.search.sagas import BEFORE_ALL
 from banyan.modules.search.store import lists, pages
@@ -202,7 +202,7 @@ async def test_u9_a_rebuild_brings_nothing_back_that_is_gone(shop: Bench) -> Non
     assert (rebuilt.state, rebuilt.corrected) == ("done", 0)
     assert await documents(shop) == expected
     for gone in ("wooden-chair", "desk-lamp"):
-        with pytest.raises(NotFound):
+        with pytest.raises(NoSuchProduct):
             await shop.ask(Search).product_page(slug=gone)
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from banyan.kernel.journal import LEASE_SECONDS
+from banyan.kernel.link import calling
 from banyan.modules.fulfillment.contract import Fulfillment, RateRow, ShippingMethod
 from banyan.modules.ordering.contract import CartClosed, Order, PriceChanged
 from banyan.modules.ordering.sagas import payment_of
@@ -19,6 +20,8 @@ from tests.journeys.house import EU, IN_STOCK, LAMP, filled, some_cart
 
 ONE_LAMP = 4999 + 490
 PART = Money(amount=2000, currency="EUR")
+PATIENCE_SECONDS = 3
+"""How long somebody waits for an answer that nobody lives to give."""
 
 
 async def test_a_capture_while_the_order_is_canceled_keeps_no_money(shop: Shop) -> None:
@@ -85,7 +88,7 @@ async def test_a_cancellation_that_died_half_way_keeps_nothing_either(
     await filled(shop.app, some_cart(1))
     order = await shop.check_out(some_cart(1))
     await shop.capture(order, PART)
-    with killing(point):
+    with killing(point), calling(seconds=PATIENCE_SECONDS):
         canceled = await shop.ordering.cancel(order=order.id)
     before = await shop.stock()
 

@@ -79,6 +79,7 @@ async def apart(
             processes=[
                 await opened(process.name, told.modules_of(process, names))
                 for process in told.processes
+                if not process.external
             ],
             visitor=await opened(VISITOR, ()),
         )

@@ -20,7 +20,7 @@ from banyan.kernel import health, telemetry
 from banyan.kernel.app import App
 from banyan.kernel.http import build
 from banyan.kernel.security import Caller, TokenGate, fingerprint
-from banyan.kernel.serve import ServeSettings, run, serve
+from banyan.kernel.serve import run, serve
 from banyan.kernel.telemetry import TelemetrySettings
 from banyan.kernel.testing import Server
 from tests.journeys.house import furnish, house, opened
@@ -102,7 +102,6 @@ def opened_to_the_public(server: Server, bank: SandboxProcess, folder: Path) -> 
                     dependencies=app.dependencies(),
                     gate=Porter(fingerprint(ADMIN)),
                     ready=app.ready,
-                    locales=ServeSettings().locales,
                 )
                 await serve(face, listening, ready=ready.set)
 

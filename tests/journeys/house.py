@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -41,7 +41,7 @@ def house() -> House:
 @asynccontextmanager
 async def opened(
     server: Server,
-    database: str,
+    database: str | Mapping[str, str],
     bank: SandboxProcess,
     folder: Path,
     *,
@@ -61,7 +61,7 @@ async def opened(
 
 def made(
     server: Server,
-    database: str,
+    database: str | Mapping[str, str],
     bank: SandboxProcess,
     folder: Path,
     *,
@@ -71,10 +71,15 @@ def made(
     broker: Broker | None = None,
     instance: str = "one",
 ) -> App:
-    """Make a process of the shop on a database, opposite a bank."""
+    """Make a process of the shop on a database, or one for each module, opposite a bank."""
+
+    def dsn(module: str) -> str:
+        name = database if isinstance(database, str) else database[module]
+        return server.address(name, module=module)
+
     return App(
         house(),
-        dsn=lambda module: server.address(database, module=module),
+        dsn=dsn,
         folder=folder,
         environment={
             "BANYAN_SANDBOX_URL": bank.url,

@@ -48,10 +48,21 @@ from tests.plugins.sandbox_process import SandboxProcess
 async def shop(
     request: pytest.FixtureRequest, server: Server, bank: SandboxProcess, tmp_path: Path
 ) -> AsyncIterator[Shop]:
-    """Open the shop in one process, over each link, and in the processes of each topology."""
+    """Open the shop in one process, over each link, and in the processes of each topology.
+
+    As microservices, each module has a database of its own.
+    """
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(server.fresh(house().modules))
-        here = (server, database, bank, tmp_path)
+        together = [house().modules]
+        if request.param == "microservices":  # Nothing may assume that all data is in one place.
+            together = [[module] for module in house().modules]
+        databases = {
+            module.name: database
+            for modules in together
+            for database in [await stack.enter_async_context(server.fresh(modules))]
+            for module in modules
+        }
+        here = (server, databases, bank, tmp_path)
         shop: Shop
         if link := LINKS.get(request.param):
             shop = await stack.enter_async_context(opened(*here, link=link))

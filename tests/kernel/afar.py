@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
+from banyan.engines.nats import EmbeddedNats
 from banyan.kernel.app import App, House
 from banyan.kernel.graph import graph
 from banyan.kernel.jetstream import provision
@@ -14,19 +16,21 @@ from banyan.kernel.nats import Broker
 from banyan.kernel.subjects import DEAD, EVENTS, permissions
 from banyan.kernel.testing import Server
 from tests.engines.brokers import LentNats
+from tests.kernel.replicated import QUICK
 
 
 @asynccontextmanager
 async def apart(
     server: Server,
-    nats: LentNats,
+    nats: LentNats | EmbeddedNats,
     modules: Sequence[Module],
     processes: Mapping[str, Sequence[str]],
     folder: Path,
     *,
     asks: Mapping[str, Sequence[str]] | None = None,
+    standby: Server | None = None,
 ) -> AsyncIterator[dict[str, App]]:
-    """Open processes that host these modules by name, at work on one database."""
+    """Open processes that host these modules by name, at work on one database and its copy."""
     nats.grant(
         {
             process: permissions(
@@ -43,6 +47,7 @@ async def apart(
         await provision(operator, heard)
         stack.push_async_callback(_forget, operator)
         database = await stack.enter_async_context(server.fresh(modules))
+        copy = standby and partial(standby.address, database)
         apps = {}
         for process, hosts in processes.items():
             app = App(
@@ -52,6 +57,8 @@ async def apart(
                 hosts=hosts,
                 broker=Broker(nats.url, process, nats.credentials(process)),
                 instance=f"{process}-1",
+                replica=lambda module: copy(module=module) if copy else None,
+                configured=QUICK,
             )
             stack.push_async_callback(app.close)
             await app.start()

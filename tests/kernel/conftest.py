@@ -1,8 +1,8 @@
-"""What the kernel's tests share: a pond on a real database."""
+"""What the kernel's tests share: a pond on a real database, and a database with a copy."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,14 @@ from banyan.kernel.testing import Bench, Server, bench
 from tests.kernel.pond.contract import Pond
 from tests.kernel.pond.module import module
 from tests.kernel.pond.service import PondService
+from tests.kernel.replicated import Pair, pair
+
+
+@pytest.fixture(scope="session")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Run a server and a streaming replica of it."""
+    with pair(tmp_path_factory.mktemp("pair")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -115,6 +115,11 @@ def test_a_problem_needs_a_reason_in_words() -> None:
             pass
 
 
+def test_no_two_problems_have_the_same_code() -> None:
+    with pytest.raises(TypeError, match=r"no_such_frog has the code of pond\.no_such_frog"):
+        type("NoSuchFrog", (Problem,), {"__doc__": "It left.", "__module__": __name__}, status=404)
+
+
 def test_a_problem_is_made_anew_from_what_is_told_of_it() -> None:
     told = tell(NoSuchFrog(name="newt"))
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from banyan.engines.nats import EmbeddedNats
+from banyan.engines.processes import Supervisor
 from banyan.kernel.app import App
 from banyan.kernel.idempotency import Idempotency, KeyReused
 from banyan.kernel.jetstream import MOST_DELIVERIES
 from banyan.kernel.link import Fault, Unavailable, calling, spare
 from banyan.kernel.nats import Broker
-from banyan.kernel.subjects import DEAD
+from banyan.kernel.subjects import DEAD, permissions
 from banyan.kernel.testing import Server
 from tests.engines.brokers import LentNats
 from tests.kernel.afar import apart
@@ -200,3 +203,37 @@ async def test_an_event_that_cannot_be_read_is_tried_again_and_then_put_aside(
     assert dead.data == b"{"
     assert dead.headers
     assert dead.headers["Banyan-Subject"] == "banyan.event.pond.leapt.v1"
+
+
+async def test_a_broker_that_is_away_for_a_while_loses_nothing_and_doubles_nothing(
+    server: Server, tmp_path: Path
+) -> None:
+    may = permissions("water", hosts=["pond"], asks=[])
+    with EmbeddedNats(tmp_path / "nats", print) as nats:
+        nats.grant({"water": may})
+        async with AsyncExitStack() as stack:
+            running, again = (Supervisor([nats.child()], say=print) for _ in range(2))
+            for one in (running, again):
+                stack.push_async_callback(one.stop)
+            await running.start()
+            apps = apart(server, nats, [module], {"water": ["pond"]}, tmp_path)
+            water = (await stack.enter_async_context(apps))["water"]
+            pond, database = water.ask(Pond), water.rooms["pond"].database
+            for name in ("frog", "echo"):
+                await pond.put(name=name)
+
+            await running.stop()
+            for _ in range(150):
+                await pond.leap(name="frog")
+            waiting = await database.value("SELECT count(*) FROM outbox")
+            well = await water.ready()
+            await again.start()
+            for _ in range(PATIENCE):
+                if (heard := await pond.leaps(name="echo")) >= 149:
+                    break
+                await asyncio.sleep(0.02)
+            known = await database.value("SELECT count(*) FROM inbox")
+
+    assert waiting == 150
+    assert well == {"pond": True, "nats": False}
+    assert (heard, known) == (149, 150)  # One number is unlucky in this pond: it is tried later.

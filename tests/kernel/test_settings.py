@@ -1,6 +1,7 @@
 """Settings are typed, layered, and refuse what they do not know."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -181,3 +182,29 @@ def test_the_environment_is_a_copy() -> None:
     copy["BANYAN_PLANTED"] = "1"
 
     assert "BANYAN_PLANTED" not in environment()
+
+
+def test_what_may_be_a_text_or_a_table_is_a_table_where_it_is_written_as_one() -> None:
+    class Place(Settings):
+        """Where something is."""
+
+        where: str | dict[str, str] = ""
+        name: str = ""
+
+    told = {"BANYAN_PLACE_WHERE": '{"here": "x"}', "BANYAN_PLACE_NAME": '{"a": "text"}'}
+
+    place = load(Place, "place", file={}, environment=told)
+
+    assert place == Place(where={"here": "x"}, name='{"a": "text"}')
+
+
+def test_a_path_is_spelled_as_text() -> None:
+    class Files(Settings):
+        """What lies somewhere."""
+
+        key: Path | None = None
+
+    filed = load(Files, "files", file={"files": {"key": "/a/b"}}, environment={})
+    spoken = load(Files, "files", file={}, environment={"BANYAN_FILES_KEY": "/a/b"})
+
+    assert filed == spoken == Files(key=Path("/a/b"))

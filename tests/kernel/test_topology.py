@@ -119,6 +119,31 @@ def test_a_module_may_have_a_database_of_its_own(write: Write) -> None:
     assert engines.with_own_database() == {"catalog"}
 
 
+def test_a_module_may_have_a_replica(write: Write) -> None:
+    nobody = read(None).engines
+    everybody = read(write("[engines]\nreplica = 'embedded'")).engines
+    some = read(
+        write(
+            """
+            [engines]
+            postgres = { default = "embedded", payments = "postgres://far/payments" }
+            replica = { default = "embedded", search = "postgres://near/search" }
+            """
+        )
+    ).engines
+
+    names = sorted(MODULES)
+    assert [nobody.replica_of(name) for name in names] == [None] * 4
+    assert [everybody.replica_of(name) for name in names] == ["embedded"] * 4
+    assert {name: some.replica_of(name) for name in names} == {
+        "catalog": "embedded",
+        "ordering": "embedded",
+        "payments": None,
+        "search": "postgres://near/search",
+    }
+    assert (nobody.embeds_replica, everybody.embeds_replica) == (False, True)
+
+
 def test_an_engine_s_address_may_come_from_the_environment(write: Write) -> None:
     spoken = {"BANYAN_ENGINES_POSTGRES": "postgres://u:p@far/shop"}
 
@@ -140,6 +165,11 @@ def test_settings_are_handed_on_by_section(write: Write) -> None:
         ("[engines]\npostgress = 'x'", "'postgress'; did you mean 'postgres'?"),
         ("[engines]\npostgres = 'mysql://x'", 'default is neither "embedded" nor postgres://'),
         ("[engines.postgres]\ncatalog = 'embedded'", "[engines] postgres: names no server for"),
+        ("[engines]\nreplica = 'mysql://x'", 'replica: that of default is neither "embedded" nor'),
+        (
+            "[engines]\nreplica = 'embedded'\npostgres = 'postgres://far/shop'",
+            'replica: that of default cannot be "embedded", as its server is not; write "postgres',
+        ),
         ("[engines]\nnats = 'far:4222'", "[engines] nats: is neither"),
         ("engines = 5", "[engines] must be a table"),
         ("process = 5", "[process] must hold tables"),
@@ -159,6 +189,22 @@ def test_a_file_that_says_nothing_useful_is_refused_by_the_place(
         read(write(text))
 
     assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["Shop", "the_shop", "shop.a", "-a", "a-", "a" * 64, "größe"])
+def test_a_process_is_named_as_a_host_can_be(write: Write, name: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        read(write(f"[process.'{name}']\nmodules = ['*']"))
+
+    assert "is also the name of a host: use at most 63 of a-z, 0-9 and" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["ca", "gateway", "nats", "operator", "postgres"])
+def test_a_process_is_not_named_as_an_engine_is(write: Write, name: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        read(write(f"[process.'{name}']\nmodules = ['*']"))
+
+    assert f"[process.{name}] has the name of an engine of ours" in str(refused.value)
 
 
 def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
@@ -182,6 +228,7 @@ def test_unknown_modules_and_channels_are_refused_with_what_was_meant(write: Wri
         apart(
             write,
             """postgres = { default = "embedded", serach = "embedded" }
+            replica = { cataog = "embedded" }
             [process.a]
             modules = ["catalgo", "*"]
             channels = ["storefrnt", "*"]
@@ -192,6 +239,7 @@ def test_unknown_modules_and_channels_are_refused_with_what_was_meant(write: Wri
     assert "[process.a] there is no module 'catalgo'; did you mean 'catalog'?" in told
     assert "[process.a] there is no channel 'storefrnt'; did you mean 'storefront'?" in told
     assert "[engines] postgres: there is no module 'serach'; did you mean 'search'?" in told
+    assert "[engines] replica: there is no module 'cataog'; did you mean 'catalog'?" in told
 
 
 def test_a_second_home_is_refused(write: Write) -> None:

@@ -5,18 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from banyan.kernel.entrance import Canary, Gateway, Legacy, Limits, Mirror, Tls
 from banyan.kernel.settings import Misconfigured
-from banyan.kernel.topology import (
-    Canary,
-    Gateway,
-    Legacy,
-    Limits,
-    Mirror,
-    Tls,
-    Topology,
-    check,
-    read,
-)
+from banyan.kernel.topology import Topology, check, read
 
 MODULES = {"catalog", "ordering", "search"}
 
@@ -48,6 +39,7 @@ def complaints(topology: Topology) -> str:
 
 GATEWAY = """
 [engines]
+nats = "embedded"
 gateway = "embedded"
 [gateway]
 trusted_hops = 1

@@ -5,6 +5,7 @@ import itertools
 import os
 import signal
 import sys
+import threading
 import traceback
 from asyncio.subprocess import DEVNULL, STDOUT
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,8 +21,9 @@ class Child:
     """A process that should run, leader of a process group of its own.
 
     Its environment is ours with `env` on top. It inherits `sockets` under the same numbers. It is
-    ready once it writes a line that begins with `ready`. One that is not restarted ends the whole.
-    One that is not awaited gets ready in its own time: its socket keeps whoever asks waiting.
+    ready once it writes a line that begins with `ready`; the rest of that line is its `place`, if
+    that is not known before. One that is not restarted ends the whole. One that is not awaited gets
+    ready in its own time: its socket keeps whoever asks waiting.
 
     `warm` does the same as `argv` in a fork of this process, which has everything loaded already:
     the first start is quick by it. A restart begins from nothing.
@@ -32,6 +34,7 @@ class Child:
     env: Mapping[str, str] = field(default_factory=dict)
     sockets: Sequence[int] = ()
     ready: str = "ready"
+    place: str = ""
     restarts: bool = True
     awaited: bool = True
     warm: Callable[[], int] | None = None
@@ -76,7 +79,7 @@ class Child:
         pid = os.fork()
         if pid == 0:
             self._live(writing)
-        return pid, asyncio.to_thread(_wait_for, pid)
+        return pid, _end_of(pid)
 
     def _live(self, writing: int) -> NoReturn:
         """Be the child from here on; nothing of the parent's loop is ever touched again."""
@@ -107,14 +110,28 @@ def _close_all_but(kept: Sequence[int]) -> None:
         os.closerange(below + 1, above)
 
 
-def _wait_for(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def _end_of(pid: int) -> asyncio.Future[int]:
+    """Wait for a fork in a thread of its own: asyncio's few threads may all be waiting already."""
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def tell(code: int) -> None:
+        if not ended.done():
+            ended.set_result(code)
+
+    def wait() -> None:
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with suppress(RuntimeError):  # The loop may be closed, and nobody interested any more.
+            loop.call_soon_threadsafe(tell, code)
+
+    threading.Thread(target=wait, name=f"waiting for {pid}", daemon=True).start()
+    return ended
 
 
-def ask_to_end(leader: int) -> None:
+def ask_to_end(leader: int, by: signal.Signals = signal.SIGTERM) -> None:
     """Ask the leader of a group to end, and to see to its own helpers."""
     with suppress(ProcessLookupError):
-        os.kill(leader, signal.SIGTERM)
+        os.kill(leader, by)
 
 
 def kill_group(leader: int) -> None:

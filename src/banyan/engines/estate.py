@@ -15,6 +15,7 @@ import msgspec
 from banyan.engines.folder import DataFolder
 from banyan.engines.nats import EmbeddedNats
 from banyan.engines.postgres import EmbeddedPostgres
+from banyan.engines.standby import EmbeddedStandby
 from banyan.kernel.migration import role_of
 from banyan.kernel.nats import Broker, NatsSettings
 from banyan.kernel.security import Credentials, admin_token, fingerprint, kept_secret
@@ -48,7 +49,8 @@ class Estate:
     def __init__(self, folder: Path, topology: Topology, say: Callable[[str], None]) -> None:
         self.folder = folder.resolve()
         self.topology = topology
-        self._postgres = EmbeddedPostgres(self.folder / "postgres", say)
+        self.postgres = EmbeddedPostgres(self.folder / "postgres", say)
+        self._standby = EmbeddedStandby(self.folder / "replica", self.postgres, say)
         self._held = DataFolder(self.folder)
         self.started = False
         self.nats = (
@@ -74,10 +76,19 @@ class Estate:
         return told.credentials()
 
     def __enter__(self) -> Self:
-        if self._is_embedded(None) and not self._postgres.running:
-            self._postgres.start()
+        if self._is_embedded(None) and not self.postgres.running:
+            self.postgres.start()
             self.started = True
+            if self.topology.engines.embeds_replica:
+                self._start_standby()
         return self
+
+    def _start_standby(self) -> None:
+        try:
+            self._standby.start()
+        except BaseException:
+            self.postgres.stop()
+            raise
 
     def __exit__(
         self,
@@ -86,7 +97,8 @@ class Estate:
         trace: TracebackType | None,
     ) -> None:
         if self.started:
-            self._postgres.stop()
+            self._standby.stop()
+            self.postgres.stop()
 
     def own(self) -> DataFolder:
         """Keep others from running the same shop at the same time."""
@@ -116,20 +128,27 @@ class Estate:
 
         Who is told that login, as a container is, needs no administrator's and no secret.
         """
-        role, told = role_of(module), self.topology.engines.database(module)
-        parts = urlsplit(told)
+        return self._login(module, self.topology.engines.database(module), self.postgres)
+
+    def replica(self, module: str) -> str | None:
+        """Return where a copy of a module's data may be read, with the same login."""
+        told = self.topology.engines.replica_of(module)
+        return self._login(module, told, self._standby) if told else None
+
+    def _login(self, module: str, told: str, embedded: EmbeddedPostgres) -> str:
+        role, parts = role_of(module), urlsplit(told)
         if parts.username == role:
             return told
         password = self.password(module)
-        if self._is_embedded(module):
-            return self._postgres.dsn(user=role, password=password, database=DATABASE)
+        if told == EMBEDDED:
+            return embedded.dsn(user=role, password=password, database=DATABASE)
         host = parts.netloc.rsplit("@", 1)[-1]
         return urlunsplit(parts._replace(netloc=f"{role}:{quote(password)}@{host}"))
 
     def administrator(self, module: str | None = None, *, database: str = DATABASE) -> str:
         """Return where an administrator prepares a module's place."""
         if self._is_embedded(module):
-            return self._postgres.dsn(database=database)
+            return self.postgres.dsn(database=database)
         assert module, "each module's own server has its own administrator"
         return self.topology.engines.database(module)
 

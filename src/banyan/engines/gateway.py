@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from banyan.engines.endpoints import Endpoints, Json, socket_address
 from banyan.engines.routing import HIDDEN, LIVE, READY, Way, legacy_pool, routes
 from banyan.kernel.edge import MOST_BYTES
+from banyan.kernel.entrance import Gateway, Limits, Tls
 from banyan.kernel.refusal import MEDIA_TYPE, RETRY_AFTER_SECONDS
 from banyan.kernel.telemetry import TelemetrySettings
-from banyan.kernel.topology import Gateway, Limits, Tls
 
 MOST_CLIENTS = 10_000
 """Of so many clients the bucket is remembered; whoever was not seen for longest gets a new one."""
@@ -174,7 +174,10 @@ def _filter(name: str, kind: str, **settings: object) -> Json:
 
 
 def _limited(limits: Limits) -> Json:
-    """Give every address a bucket of its own (a descriptor whose value is left open)."""
+    """Give every client a bucket of its own (a descriptor whose value is left open).
+
+    Who has an address of IPv6, has all of its network of 64 bits.
+    """
     bucket = {
         "max_tokens": limits.burst,
         "tokens_per_fill": limits.requests_per_minute,
@@ -184,8 +187,8 @@ def _limited(limits: Limits) -> Json:
     return {
         "stat_prefix": "limits",
         "token_bucket": bucket,
-        "rate_limits": [{"actions": [{"remote_address": {}}]}],
-        "descriptors": [{"entries": [{"key": "remote_address"}], "token_bucket": bucket}],
+        "rate_limits": [{"actions": [{"masked_remote_address": {"v6_prefix_mask_len": 64}}]}],
+        "descriptors": [{"entries": [{"key": "masked_remote_address"}], "token_bucket": bucket}],
         "always_consume_default_token_bucket": False,
         "max_dynamic_descriptors": MOST_CLIENTS,
         "filter_enabled": always,
@@ -196,13 +199,12 @@ def _limited(limits: Limits) -> Json:
 
 def _limits_told(limits: Limits) -> str:
     """Tell a client how it stands, in the fields of draft-ietf-httpapi-ratelimit-headers."""
-    window = math.ceil(60 * limits.burst / limits.requests_per_minute)
     return f"""
         function envoy_on_response(answer)
             local headers = answer:headers()
             local left = headers:get("x-ratelimit-remaining")
             if left then
-                headers:replace("ratelimit-policy", '"client";q={limits.burst};w={window}')
+                headers:replace("ratelimit-policy", '{limits.policy}')
                 headers:replace("ratelimit", '"client";r=' .. left)
                 headers:remove("x-ratelimit-limit")
                 headers:remove("x-ratelimit-remaining")

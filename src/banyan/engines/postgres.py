@@ -67,6 +67,8 @@ class EmbeddedPostgres:
     Its folder holds `cluster` (the data), `password` (the superuser's), `server.log` and `lock`.
     """
 
+    making_seconds = _PATIENCE_SECONDS
+
     def __init__(
         self,
         folder: Path,
@@ -78,6 +80,7 @@ class EmbeddedPostgres:
         self._say = say
         self._settings = {**_SETTINGS, **(settings or {})}
         self._cluster = self.folder / "cluster"
+        self._owned_like = self._cluster
         self._postmaster_file = self._cluster / "postmaster.pid"
         self._password_file = self.folder / "password"
         self._log = self.folder / "server.log"
@@ -122,6 +125,18 @@ class EmbeddedPostgres:
             self._guard = None
         self._held.release()
 
+    def revive(self) -> None:
+        """Serve again after the server has died, with the same data, as `start` does."""
+        with disk_trouble_explained(self.folder):
+            if self._guard:
+                self._guard.dismiss()
+            self._bring_up()
+
+    @property
+    def pid(self) -> int | None:
+        """The process that we started, as long as it lives; none if it died of itself."""
+        return self._server.pid if self._server and self._server.poll() is None else None
+
     @property
     def running(self) -> bool:
         """Whether the server of this folder takes connections, whoever started it."""
@@ -132,11 +147,19 @@ class EmbeddedPostgres:
         self, *, user: str = SUPERUSER, password: str | None = None, database: str = "postgres"
     ) -> str:
         """Give the URL by which asyncpg, libpq and dbmate connect; by default as superuser."""
-        if password is None:
-            with disk_trouble_explained(self.folder):
-                password = self._password_file.read_text()
-        login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+        told = self.superuser_password() if password is None else password
+        login = f"{quote(user, safe='')}:{quote(told, safe='')}"
         return f"postgresql://{login}@/{quote(database, safe='')}?host={quote(str(self.socket))}"
+
+    def superuser_password(self) -> str:
+        """Read the password that was drawn when the data was made."""
+        with disk_trouble_explained(self.folder):
+            return self._password_file.read_text()
+
+    @property
+    def cluster(self) -> Path:
+        """The folder of the data."""
+        return self._cluster
 
     @property
     def socket(self) -> Path:
@@ -161,7 +184,7 @@ class EmbeddedPostgres:
     def _bring_up(self) -> None:
         programs = installed_programs()
         account = account_for(
-            cluster=self._cluster, folder=self.folder, programs=programs, say=self._say
+            cluster=self._owned_like, folder=self.folder, programs=programs, say=self._say
         )
         self._guard = Guard(
             gently=signal.SIGINT, firmly=signal.SIGQUIT, grace_seconds=_PATIENCE_SECONDS
@@ -180,30 +203,34 @@ class EmbeddedPostgres:
 
         Whatever interrupts us, a cluster in its place is a complete one.
         """
-        self._say(f"initializing PostgreSQL {_major()} in {self.folder}")
         fresh = Path(tempfile.mkdtemp(prefix="cluster.new-", dir=self.folder))
         account.own(fresh)
-        self._write_password(account)
         beginning = self._log_size()
-        options = [f"--pwfile={self._password_file}", f"--set=cluster_name={self._name}"]
-        initdb = self._spawn(account, [programs / "initdb", "-D", fresh, *_INITDB, *options])
+        maker = self._spawn(account, self._recipe(account, programs, fresh))
         try:
-            code = initdb.wait(timeout=_PATIENCE_SECONDS)
+            code = maker.wait(timeout=self.making_seconds)
         except subprocess.TimeoutExpired:
             code = None
         finally:
-            _end(initdb, patience_seconds=5)
+            _end(maker, patience_seconds=5)
         if code != 0:
             shutil.rmtree(fresh, ignore_errors=True)
             raise self._failed("PostgreSQL could not initialize its data", beginning)
         fresh.rename(self._cluster)
         _sync(self.folder)
 
-    def _write_password(self, account: Account) -> None:
-        self._password_file.touch(mode=0o600)
-        self._password_file.write_text(secrets.token_urlsafe(32))
-        account.own(self._password_file)
-        _sync(self._password_file)
+    def _recipe(self, account: Account, programs: Path, fresh: Path) -> Sequence[str | Path]:
+        """Say by which command a cluster is made."""
+        self._say(f"initializing PostgreSQL {_major()} in {self.folder}")
+        self._write_secret(self._password_file, secrets.token_urlsafe(32), account)
+        options = [f"--pwfile={self._password_file}", f"--set=cluster_name={self._name}"]
+        return [programs / "initdb", "-D", fresh, *_INITDB, *options]
+
+    def _write_secret(self, file: Path, secret: str, account: Account) -> None:
+        file.touch(mode=0o600)
+        file.write_text(secret)
+        account.own(file)
+        _sync(file)
 
     def _check_version(self) -> None:
         file = self._cluster / "PG_VERSION"

@@ -8,9 +8,10 @@ from typing import Any
 from banyan.engines.endpoints import Json, pool
 from banyan.kernel.app import House
 from banyan.kernel.contract import Value
+from banyan.kernel.entrance import Legacy, Percent
 from banyan.kernel.module import Plugin
 from banyan.kernel.settings import Misconfigured
-from banyan.kernel.topology import EVERYTHING_ELSE, Legacy, Percent, Topology
+from banyan.kernel.topology import EVERYTHING_ELSE, Topology
 
 HIDDEN = "/metrics"
 READY = "/health/ready"

@@ -5,23 +5,44 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
 from banyan.engines.child import Child
-from banyan.engines.crew import Serve, crew, grants
+from banyan.engines.control import (
+    Answer,
+    Progress,
+    Request,
+    Restart,
+    Scale,
+    Standings,
+    Status,
+    open_door,
+)
+from banyan.engines.crew import Change, Crew, Serve, grants
 from banyan.engines.endpoints import Endpoint
 from banyan.engines.envoy import EmbeddedEnvoy
 from banyan.engines.estate import Estate
 from banyan.engines.nats import OPERATOR
-from banyan.engines.processes import Supervisor
+from banyan.engines.postgres import EmbeddedPostgres
+from banyan.engines.processes import Standing, Supervisor
+from banyan.engines.tended import Tended
+from banyan.engines.trouble import EngineError
 from banyan.kernel.app import House
 from banyan.kernel.jetstream import provision
 from banyan.kernel.nats import Broker
-from banyan.kernel.registry import Replica, replicas
+from banyan.kernel.registry import Replica, Roll
+from banyan.kernel.serve import FAREWELL_SECONDS, LINGER_SECONDS
 from banyan.kernel.settings import Misconfigured
+
+GRACE_SECONDS = FAREWELL_SECONDS + LINGER_SECONDS + 4
+SEEN_SECONDS = 15
+
+Say = Callable[[str], None]
 
 LOOK_SECONDS = 0.3
 
@@ -33,81 +54,213 @@ async def keep_up(
     workers: int | None,
     file: Path | None,
     serve: Serve,
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
-    """Start engines, companions and processes, say where the shop is, and wait for the end."""
+    """Start engines, companions and processes, say where the shop is, and wait for the end.
+
+    While it runs, who is allowed to open its folder may ask how it stands, and change its crew.
+    """
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    quiet = _unless_ready(say)
+    crew = Crew(estate, listening, workers, file, serve)
+    shop = _Shop(say)
     async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        if estate.started:
+            shop.database = await enter(_tended(estate.postgres, say))
         if estate.nats:
-            await stack.enter_async_context(_broker(house, estate, quiet))
-        children = [
-            *_companions(house, estate, url),
-            *crew(estate, listening, workers, file, serve),
-        ]
-        supervisor = await stack.enter_async_context(Supervisor(children, say=quiet))
-        if estate.topology.engines.gateway:
-            await stack.enter_async_context(_gateway(house, estate, listening, quiet))
-        end = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, end.set)
+            await enter(_broker(house, estate, shop))
+        await enter(shop.keeper(_companions(house, estate, url)))
+        # When all end, nobody waits for a successor to take over.
+        processes = await enter(shop.keeper(crew.children(), closing=signal.SIGINT))
+        shop.entrance = await enter(_entrance(house, estate, listening, shop))
+        await enter(open_door(estate.folder, partial(_attend, shop, crew, processes)))
+        ended = _until_told(shop.hurry)
         _invite(url, estate, say)
-        watching = asyncio.create_task(supervisor.watch())
-        ending = asyncio.create_task(end.wait())
-        done, _ = await asyncio.wait({watching, ending}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (watching, ending):
-            if task not in done:
-                task.cancel()
-        if watching in done:
+        watching = asyncio.create_task(shop.watch())
+        await asyncio.wait({watching, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
             await watching
+        watching.cancel()
         say("stopping")
 
 
+class _Shop:
+    """Everything that runs, for those who ask how it stands."""
+
+    def __init__(self, say: Say) -> None:
+        self.database: Tended | None = None
+        self.entrance: _Entrance | None = None
+        self._say = say
+        self._keepers: list[Supervisor] = []
+
+    def keeper(
+        self, children: Sequence[Child], *, closing: signal.Signals = signal.SIGTERM
+    ) -> Supervisor:
+        """Make the keeper of some of the shop's processes."""
+        made = Supervisor(
+            children,
+            say=self._say,
+            greet=self._greet,
+            grace_seconds=GRACE_SECONDS,
+            closing=closing,
+        )
+        self._keepers.append(made)
+        return made
+
+    def standings(self) -> tuple[Standing, ...]:
+        """Tell how everything stands, engines first."""
+        engines = [self.database.standing()] if self.database else []
+        return (
+            *engines,
+            *(
+                one
+                for keeper in self._keepers
+                for one in sorted(keeper.standings(), key=attrgetter("name"))
+            ),
+        )
+
+    async def watch(self) -> None:
+        """Return never, unless something ends for good that the shop cannot do without."""
+        await asyncio.gather(*(keeper.watch() for keeper in self._keepers))
+
+    def hurry(self) -> None:
+        """End everything at once that may be ended so."""
+        for keeper in self._keepers:
+            keeper.hurry()
+
+    async def seen(self, instance: str) -> None:
+        """Return once newcomers are shown the work that they came for."""
+        if self.entrance:
+            await self.entrance.shows(instance)
+
+    def _greet(self, one: Standing) -> None:
+        told = " ".join(word for word in (one.name, "ready", one.place) if word)
+        self._say(f"{told} ({one.memory_bytes / 1e6:.0f} MB)")
+
+
+async def _attend(
+    shop: _Shop,
+    crew: Crew,
+    processes: Supervisor,
+    request: Request,
+    tell: Callable[[Answer], None],
+) -> None:
+    """Do what somebody asks at the door."""
+    change = Change(
+        supervisor=processes, seen=shop.seen, say=lambda line: tell(Progress(line=line))
+    )
+    match request:
+        case Status():
+            tell(Standings(processes=shop.standings()))
+        case Scale(wanted=wanted):
+            await crew.scale(wanted, change)
+        case Restart(process=process):
+            await crew.restart(process, change)
+
+
+def _until_told(hurry: Callable[[], None]) -> asyncio.Future[None]:
+    """Wait for Ctrl-C, or for whoever else ends us; a second time means at once."""
+    loop = asyncio.get_running_loop()
+    end = loop.create_future()
+
+    def told() -> None:
+        if end.done():
+            hurry()
+        else:
+            end.set_result(None)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told)
+    return end
+
+
 @asynccontextmanager
-async def _broker(house: House, estate: Estate, say: Callable[[str], None]) -> AsyncIterator[None]:
+async def _tended(postgres: EmbeddedPostgres, say: Say) -> AsyncIterator[Tended]:
+    """Start our PostgreSQL again when it dies."""
+    tended = Tended(postgres, say)
+    watching = asyncio.create_task(tended.watch())
+    try:
+        yield tended
+    finally:
+        watching.cancel()
+
+
+@asynccontextmanager
+async def _broker(house: House, estate: Estate, shop: _Shop) -> AsyncIterator[None]:
     """Run our own NATS, let in who belongs to the shop, and make the streams of events."""
     assert estate.nats
     with estate.nats as nats:
         nats.grant(grants(house, estate.topology))
-        async with Supervisor([nats.child()], say=say):
+        async with shop.keeper([replace(nats.child(), place=nats.url)]):
             await provide_streams(house, estate)
             yield
 
 
 @asynccontextmanager
-async def _gateway(
-    house: House, estate: Estate, listening: socket.socket, say: Callable[[str], None]
-) -> AsyncIterator[None]:
+async def _entrance(
+    house: House, estate: Estate, listening: socket.socket, shop: _Shop
+) -> AsyncIterator[_Entrance | None]:
     """Run the one entrance in the place of a socket that kept its port, and show it the way."""
+    if not estate.topology.engines.gateway:
+        yield None
+        return
     port = listening.getsockname()[1]
     envoy = EmbeddedEnvoy(estate.folder / "gateway", house, estate.topology, port=port)
     operator = estate.broker(OPERATOR)
     assert operator, "a gateway needs the broker's word on who is there"
     await operator.open()
     try:
-        envoy.write_endpoints(_endpoints(await replicas(operator)))
+        entrance = _Entrance(operator, envoy)
+        await entrance.look()
         listening.close()
-        following = asyncio.create_task(_follow(operator, envoy))
-        async with Supervisor([envoy.child()], say=say):
-            yield
+        following = asyncio.create_task(entrance.follow())
+        async with shop.keeper([replace(envoy.child(), place=envoy.url)]):
+            yield entrance
         following.cancel()
     finally:
         await operator.close()
 
 
-async def _follow(operator: Broker, envoy: EmbeddedEnvoy) -> None:
-    """Show the gateway every change; as long as the broker is away, things stay as they are."""
-    known: frozenset[Replica] = frozenset()
-    while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        if operator.connected and (found := await replicas(operator)) != known:
-            envoy.write_endpoints(_endpoints(found))
-            known = found
+class _Entrance:
+    """What the gateway is shown: who is there, and every change."""
+
+    def __init__(self, operator: Broker, envoy: EmbeddedEnvoy) -> None:
+        self._operator = operator
+        self._roll = Roll(operator)
+        self._envoy = envoy
+        self._shown: frozenset[Replica] = frozenset()
+        self._changed = asyncio.Event()
+
+    async def look(self) -> None:
+        """Show who is there now."""
+        found = await self._roll.call()
+        if found != self._shown:
+            self._envoy.write_endpoints(_endpoints(found))
+            self._shown = found
+            self._changed.set()
+
+    async def follow(self) -> None:
+        """Show every change; as long as the broker is away, things stay as they are."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._operator.connected:
+                await self.look()
+
+    async def shows(self, instance: str) -> None:
+        """Return once an instance is shown; one that nobody hears of is no help."""
+        try:
+            async with asyncio.timeout(SEEN_SECONDS):
+                while instance not in {one.instance for one in self._shown}:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise EngineError(f"{instance} is ready, but does not answer on the broker.") from None
 
 
 def _endpoints(found: Collection[Replica]) -> Mapping[str, Collection[Endpoint]]:
     told: dict[str, list[Endpoint]] = {}
-    for one in sorted(found, key=attrgetter("instance")):
+    serving = (one for one in found if one.http)  # Who is external may have no HTTP.
+    for one in sorted(serving, key=attrgetter("instance")):
         host, _, port = one.http.rpartition(":")
         endpoint = Endpoint(host=host, port=int(port), version=one.version)
         told.setdefault(one.process, []).append(endpoint)
@@ -127,12 +280,10 @@ async def provide_streams(house: House, estate: Estate) -> None:
 
 
 @asynccontextmanager
-async def with_companions(
-    house: House, estate: Estate, say: Callable[[str], None]
-) -> AsyncIterator[None]:
+async def with_companions(house: House, estate: Estate, say: Say) -> AsyncIterator[None]:
     """Let a shop that serves nobody have its companions, for as long as a command works on it."""
     children = _companions(house, estate, "http://127.0.0.1:1")
-    async with Supervisor(children, say=_unless_ready(say)):
+    async with Supervisor(children, say=say, greet=lambda _: None):
         yield
 
 
@@ -173,19 +324,9 @@ def listening(port: int, host: str = "127.0.0.1") -> Iterator[socket.socket]:
         yield bound
 
 
-def _invite(url: str, estate: Estate, say: Callable[[str], None]) -> None:
+def _invite(url: str, estate: Estate, say: Say) -> None:
     say(f"API docs    {url}/docs")
     say(f"products    {url}/api/store/products")
     say("Ctrl-C stops everything")
     say(f"admin token: {estate.admin_token().reveal()}")
     say(f"ready {url}")
-
-
-def _unless_ready(say: Callable[[str], None]) -> Callable[[str], None]:
-    """Pass on what processes say; only the shop as a whole says that it is ready."""
-
-    def pass_on(line: str) -> None:
-        if "| ready" not in line:
-            say(line)
-
-    return pass_on

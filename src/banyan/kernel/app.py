@@ -19,7 +19,7 @@ from banyan.kernel.clock import Clock, SystemClock
 from banyan.kernel.database import Database
 from banyan.kernel.driver import Sagas
 from banyan.kernel.flag import Flags
-from banyan.kernel.graph import at_home, in_order
+from banyan.kernel.graph import at_home, in_order, optional
 from banyan.kernel.ids import Ids
 from banyan.kernel.jetstream import Listener, broadcast
 from banyan.kernel.link import Link, direct
@@ -28,11 +28,13 @@ from banyan.kernel.module import Channel, Module, Plugin
 from banyan.kernel.nats import Broker
 from banyan.kernel.outbox import Inbox, Outbox, local_carrier
 from banyan.kernel.remote import remote
+from banyan.kernel.replica import ReplicaSettings
 from banyan.kernel.resilience import LinkSettings, Neighbor
 from banyan.kernel.settings import Misconfigured, Settings
 from banyan.kernel.worker import Worker
 
 C = TypeVar("C")
+S = TypeVar("S", bound=Settings)
 
 DataFolder = NewType("DataFolder", Path)
 """Where this shop may keep files of its own, as a constructor annotation."""
@@ -80,9 +82,10 @@ class Room:
 class App:
     """A process of the shop: some modules, with everything they need to work.
 
-    `dsn` says where each module's data is. `link` decides how calls travel within the process.
-    `hosts` names the modules and channels that live here, if not all do; the others are asked, and
-    events go, through the `broker`. `elsewhere` answers contracts of what is not installed.
+    `dsn` says where each module's data is, `replica` where a copy of it may be read. `link` decides
+    how calls travel within the process. `hosts` names the modules and channels that live here, if
+    not all do; the others are asked, and events go, through the `broker`. `elsewhere` answers
+    contracts of what is not installed.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class App:
         hosts: Collection[str] | None = None,
         broker: Broker | None = None,
         instance: str = "one",
+        replica: Callable[[str], str | None] = lambda _: None,
     ) -> None:
         self.house = house
         self.broker = broker
@@ -119,13 +123,20 @@ class App:
         self._instance = instance
         self._stack = AsyncExitStack()
         self._hosts = hosts
+        self._replica = replica
         here = [one for one in house.modules if self._is_here(one)]
         self.plugins = [one for one in house.plugins if hosts is None or at_home(one, here)]
         self._ports = self._fill_ports()
         self._look_across([one for one in house.modules if one not in here])
         for module in in_order(here, elsewhere=self._contracts):
             database = Database(
-                module.name, dsn(module.name), clock=self.clock, ids=self.ids, instance=instance
+                module.name,
+                dsn(module.name),
+                clock=self.clock,
+                ids=self.ids,
+                instance=instance,
+                replica=replica(module.name),
+                replication=self._settle(ReplicaSettings, "replica"),
             )
             self.rooms[module.name] = self._furnish(module, database)
 
@@ -181,7 +192,6 @@ class App:
 
     async def answer(self, announce: Mapping[str, str]) -> None:
         """Answer what other processes ask, if there is a broker that they can ask through."""
-        self._stack.push_async_callback(self.leave)
         for room in self.rooms.values():
             if self.broker:
                 answering = MicroService(
@@ -197,11 +207,12 @@ class App:
                     },
                 )
                 await answering.open()
+                self._stack.push_async_callback(answering.close)
                 self._answering.append(answering)
 
     async def leave(self) -> None:
         """Be asked no longer by other processes; what was asked is still answered."""
-        await asyncio.gather(*(one.close() for one in self._answering))
+        await asyncio.gather(*(one.leave() for one in self._answering))
 
     async def deliver(self) -> None:
         """Let every event that was told take its effect everywhere, where no background works."""
@@ -228,13 +239,16 @@ class App:
     def _look_across(self, modules: Iterable[Module]) -> None:
         """Ask for what lives in other processes there."""
         if self.broker:
-            manner = settings.load(
-                LinkSettings, "link", file=self._configured, environment=self._environment
-            )
+            manner = self._settle(LinkSettings, "link")
             for module in modules:
                 neighbor = Neighbor(module.name, manner, self.clock)
                 for protocol in module.offers:
-                    self._contracts[protocol] = remote(protocol, self.broker, neighbor)
+                    self._contracts[protocol] = remote(
+                        protocol,
+                        self.broker,
+                        neighbor,
+                        replicated=self._replica(module.name) is not None,
+                    )
 
     def _furnish(self, module: Module, database: Database) -> Room:
         sagas = Sagas(database)
@@ -287,19 +301,21 @@ class App:
 
     def _provide(self, wanted: Any, section: str, have: Mapping[Any, Any], who: str) -> Any:
         simple = {Clock: self.clock, Ids: self.ids, Flags: self.flags, DataFolder: self._folder}
-        if wanted in have:
-            return have[wanted]
-        if wanted in simple:
-            return simple[wanted]
+        at_hand = {**simple, **have}
+        if wanted in at_hand:
+            return at_hand[wanted]
         if inspect.isclass(wanted) and issubclass(wanted, Settings):
-            return settings.load(
-                wanted, section, file=self._configured, environment=self._environment
-            )
+            return self._settle(wanted, section)
         if wanted in self._contracts:
             return self._contracts[wanted]
+        if contract := optional(wanted):
+            return self._contracts.get(contract)
         if get_origin(wanted) is not None and issubclass(get_origin(wanted), Mapping):
             return self._ports.get(get_args(wanted)[1], {})
         return self._only_plugin(wanted, who)
+
+    def _settle(self, kind: type[S], section: str) -> S:
+        return settings.load(kind, section, file=self._configured, environment=self._environment)
 
     def _only_plugin(self, port: Any, who: str) -> Any:
         filled = self._ports.get(port, {})

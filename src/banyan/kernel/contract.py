@@ -36,7 +36,7 @@ class Problem(Exception):
     """A "no" that the caller is expected to understand.
 
     A subclass annotates the fields that explain it and states the HTTP status (RFC 9110) that
-    fits. Its message is the first line of its docstring.
+    fits. Its message is the first line of its docstring; its code is its name, and no other's.
     """
 
     status: ClassVar[int] = 409
@@ -50,6 +50,8 @@ class Problem(Exception):
         cls.status = status
         cls.code = snake(cls.__name__)
         cls.kind = f"{home_of(cls)}.{cls.code}"
+        if (first := _codes.setdefault(cls.code, cls.kind)) != cls.kind:
+            raise TypeError(f"{cls.kind} has the code of {first}: clients cannot tell them apart")
         _kinds[cls.kind] = cls
         dataclass(kw_only=True, eq=False, repr=False)(cls)
 
@@ -208,6 +210,7 @@ def home_of(kind: type[object]) -> str:
 
 
 _kinds: dict[str, type[Problem]] = {}
+_codes: dict[str, str] = {}
 _operations: dict[type[object], dict[str, Operation]] = {}
 _problems: dict[Callable[..., Any], tuple[type[Problem], ...]] = {}
 _marks: dict[Callable[..., Any], Mark] = {}

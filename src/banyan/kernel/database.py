@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar, cast
 
 import asyncpg
 import msgspec
 
-from banyan.kernel import fault, telemetry
+from banyan.kernel import fault, seen, telemetry
 from banyan.kernel.clock import Clock
 from banyan.kernel.doors import through
 from banyan.kernel.event import Envelope, Event
 from banyan.kernel.ids import Ids
+from banyan.kernel.replica import POSITION, Replica, ReplicaSettings, Unread
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 Record = asyncpg.Record
@@ -123,11 +125,21 @@ class Transaction:
 class Database:
     """The data of one module, reached with the module's own role.
 
-    Commits are durable; reads outside of a transaction see the last commit.
+    Commits are durable; reads outside of a transaction see the last commit. With a replica, what
+    is asked by queries is read there, and sees at least what the caller has written.
     """
 
     def __init__(
-        self, module: str, dsn: str, *, clock: Clock, ids: Ids, size: int = 6, instance: str = ""
+        self,
+        module: str,
+        dsn: str,
+        *,
+        clock: Clock,
+        ids: Ids,
+        size: int = 6,
+        instance: str = "",
+        replica: str | None = None,
+        replication: ReplicaSettings | None = None,
     ) -> None:
         self.module = module
         self.clock = clock
@@ -137,6 +149,10 @@ class Database:
         self._dsn = dsn
         self._size = size
         self._pool: asyncpg.Pool[Record] | None = None
+        self._copy = replica
+        self._copies: asyncpg.Pool[Record] | None = None
+        self._replication = replication or ReplicaSettings()
+        self._replica: Replica | None = None
 
     async def open(self) -> None:
         """Connect."""
@@ -148,9 +164,15 @@ class Database:
             reset=_leave_as_it_is,
             server_settings=self._settings(),
         )
+        if self._copy:
+            await self._open_replica(self._copy)
 
     async def close(self) -> None:
         """Let go of all connections."""
+        if self._replica:
+            await self._replica.close()
+        if self._copies:
+            self._copies.terminate()
         if self._pool:
             await self._pool.close()
 
@@ -187,21 +209,20 @@ class Database:
                 finally:
                     _open.reset(token)
                 tx.committed()
+            if self._replica and (writer := seen.writer()):
+                writer.write(self.module, self._position)
 
     async def one(self, sql: str, *values: object) -> Record | None:
         """Return the first row, or None."""
-        async with self._reading() as connection:
-            return await connection.fetchrow(sql, *values)
+        return await self._read(lambda connection: connection.fetchrow(sql, *values))
 
     async def all(self, sql: str, *values: object) -> list[Record]:
         """Return all rows."""
-        async with self._reading() as connection:
-            return await connection.fetch(sql, *values)
+        return await self._read(lambda connection: connection.fetch(sql, *values))
 
     async def value(self, sql: str, *values: object) -> Any:
         """Return the first column of the first row, or None."""
-        async with self._reading() as connection:
-            return await connection.fetchval(sql, *values)
+        return await self._read(lambda connection: connection.fetchval(sql, *values))
 
     def wrap(self, event: Event) -> Envelope:
         """Put an event into its envelope."""
@@ -221,16 +242,53 @@ class Database:
         async with self._pool.acquire() as connection:
             yield cast("asyncpg.Connection[Record]", connection)
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[asyncpg.Connection[Record]]:
-        """Read where we are: inside our open transaction, or else on any connection."""
+    async def _read(self, ask: Callable[[asyncpg.Connection[Record]], Awaitable[R]]) -> R:
+        """Read where we are: in our open transaction, on the replica, or on any connection."""
         statements.add(self.module, "read")
         current = _open.get()
         if current is not None and current.database is self:
-            yield current._connection  # noqa: SLF001 - a transaction belongs to its database
-            return
+            return await ask(current._connection)  # noqa: SLF001 - it belongs to its database
+        if self._replica and self._replica.will_do():
+            with suppress(Unread):
+                return await self._replica.read(ask)
         async with self.apart() as connection:
-            yield connection
+            return await ask(connection)
+
+    async def _position(self) -> int:
+        statements.add(self.module, POSITION)
+        async with self.apart() as connection:
+            return int(await connection.fetchval(POSITION))
+
+    async def _open_replica(self, dsn: str) -> None:
+        """Connect when there is something to read; one that is away must not keep us."""
+        patience = self._replication.patience_seconds
+        settings = {**self._settings(), "default_transaction_read_only": "on"}
+        copies = self._copies = await asyncpg.create_pool(
+            dsn,
+            min_size=0,
+            max_size=self._size,
+            init=_teach_types,
+            reset=_leave_as_it_is,
+            server_settings=settings,
+        )
+
+        @asynccontextmanager
+        async def visit() -> AsyncIterator[asyncpg.Connection[Record]]:
+            connection = await asyncpg.connect(dsn, timeout=patience, server_settings=settings)
+            try:
+                yield connection
+            finally:
+                connection.terminate()
+
+        self._replica = Replica(
+            self.module,
+            self._replication,
+            # With a limit on taking it, returning a connection is limited, too.
+            copy=lambda: copies.acquire(timeout=patience),
+            original=self.apart,
+            visit=visit,
+        )
+        self._replica.open()
 
     def _settings(self) -> dict[str, str]:
         return {

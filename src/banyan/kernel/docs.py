@@ -15,6 +15,7 @@ import jinja2
 import msgspec
 from markupsafe import Markup, escape
 
+from banyan.kernel import example
 from banyan.kernel.contract import Problem
 from banyan.kernel.refusal import phrase
 from banyan.kernel.schemas import REF, Json
@@ -88,7 +89,7 @@ class Operation:
         return [one for one in found if one["required"] == required]
 
 
-def page(document: Json, problems: Mapping[str, Sequence[type[Problem]]]) -> Page:
+def page(document: Json, problems: Mapping[str, type[Problem]]) -> Page:
     """Write the page of an OpenAPI document."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -110,7 +111,7 @@ def page(document: Json, problems: Mapping[str, Sequence[type[Problem]]]) -> Pag
         name_of=_name,
         phrase=phrase,
         curl=Curl(told, shared).of,
-        example=lambda schema: _written(Examples(shared).whole(schema)),
+        example=lambda schema: _written(example.of(schema, shared, whole=True)),
         refusal=lambda kind: _written(_refusal(kind)),
         deepest=_DEEPEST,
     )
@@ -181,14 +182,13 @@ class Curl:
     def __init__(self, told: Iterable[Operation], shared: Json) -> None:
         self.told = {(one.method, one.path): one for one in told}
         self.shared = shared
-        self.examples = Examples(shared)
 
     def of(self, one: Operation) -> str:
         """Look up what the path and the request refer to, then ask."""
         found = {
             said["name"]: self._above(one, said["name"])
             or self._listed(said["name"])
-            or f"'{self.examples.least(said['schema'], said['name'])}'"
+            or f"'{self._made_up(said)}'"
             for said in one.asks("path", required=True)
         }
         sent = [said["name"] for said in one.asks("query", required=True)]
@@ -200,7 +200,7 @@ class Curl:
         """Write one call; what was found before is put in by its name."""
         address = re.sub(r"{(\w+)}", r"$\1", one.path)
         query = "&".join(
-            f"{name}={f'${name}' if name in found else self.examples.least(said['schema'], name)}"
+            f"{name}={f'${name}' if name in found else self._made_up(said)}"
             for said in one.asks("query", required=True)
             for name in (said["name"],)
         )
@@ -220,8 +220,11 @@ class Curl:
         return line if len(line) < _NARROW else " \\\n  ".join(words)
 
     def _body(self, one: Operation) -> Json:
-        body = self.examples.least(one.body) if one.body else {}
+        body = example.of(one.body, self.shared) if one.body else {}
         return body if isinstance(body, dict) else {}
+
+    def _made_up(self, parameter: Json) -> Any:
+        return example.of(parameter["schema"], self.shared, name=parameter["name"])
 
     def _above(self, one: Operation, name: str) -> str | None:
         """Look into the list that a place in a path belongs to, or open what it stands for."""
@@ -257,79 +260,6 @@ class Curl:
 
 
 _HEADERS = {"If-Match": "'If-Match: *'", "Idempotency-Key": '"Idempotency-Key: $(date +%s)"'}
-_FORMATS = {
-    "uuid": "0198f3a2-6c1e-7b3a-9c55-2f6d1e8a4b70",
-    "date-time": "2026-01-01T12:00:00Z",
-    "date": "2026-01-01",
-}
-_TEXTS = ("DE", "EUR", "en", "jo@example.com", "https://example.com/", "a:b", "1.0")
-
-
-class Examples:
-    """Makes up values that keep to their schemas."""
-
-    def __init__(self, shared: Json) -> None:
-        self.shared = shared
-
-    def least(self, schema: Json, name: str = "text") -> Any:
-        """Make up what is obligatory and nothing else."""
-        return self._value(schema, name, _DEEPEST, whole=False)
-
-    def whole(self, schema: Json, name: str = "text") -> Any:
-        """Make up every field."""
-        return self._value(schema, name, _DEEPEST, whole=True)
-
-    def _value(self, schema: Json, name: str, depth: int, *, whole: bool) -> Any:
-        while "$ref" in schema or "anyOf" in schema:
-            schema = self.shared[_name(schema)] if "$ref" in schema else schema["anyOf"][0]
-        known = [*schema.get("examples", ()), *schema.get("enum", ())]
-        if known:
-            return known[0]
-        match schema.get("type"):
-            case "object":
-                made_up: Any = self._object(schema, depth - 1, whole=whole) if depth else {}
-            case "array":
-                made_up = self._array(schema, name, depth - 1, whole=whole) if depth else []
-            case "integer" | "number":
-                least = schema.get("exclusiveMinimum", 0) + 1
-                made_up = min(
-                    max(schema.get("minimum", least), least), schema.get("maximum", least)
-                )
-            case "boolean":
-                made_up = True
-            case "null":
-                made_up = None
-            case _:
-                made_up = _text(schema, name)
-        return made_up
-
-    def _object(self, schema: Json, depth: int, *, whole: bool) -> Json:
-        told = schema.get("properties", {})
-        made_up = {
-            name: self._value(field, name, depth, whole=whole)
-            for name, field in told.items()
-            if whole or name in schema.get("required", ())
-        }
-        others = schema.get("additionalProperties")
-        if isinstance(others, dict) and (whole or "minProperties" in schema):
-            key = _text(schema.get("propertyNames", {}), "key")
-            made_up[key] = self._value(others, "text", depth, whole=whole)
-        return made_up
-
-    def _array(self, schema: Json, name: str, depth: int, *, whole: bool) -> list[Any]:
-        items = schema.get("prefixItems") or [one for one in (schema.get("items"),) if one]
-        if not (whole or schema.get("minItems")):
-            return []
-        return [self._value(one, name.removesuffix("s"), depth, whole=whole) for one in items]
-
-
-def _text(schema: Json, name: str) -> str:
-    """Take the first text that fits, best one that says what it stands for."""
-    told = name.replace("_", " ")
-    texts = (_FORMATS.get(schema.get("format", ""), told), told.replace(" ", "-"), *_TEXTS)
-    most = schema.get("maxLength", _FARTHEST)
-    fitting = (t for t in texts if len(t) <= most and re.search(schema.get("pattern", ""), t))
-    return next(fitting, told)
 
 
 def _refusal(kind: type[Problem]) -> Json:
@@ -353,9 +283,8 @@ def _explained(kind: type[Problem]) -> Json:
     except (NameError, TypeError):
         # A field that JSON Schema has no word for is sent as text; the page does without it.
         return {}
-    examples = Examples(shared)
     told = zip(names, schemas, strict=True)
-    return {name: examples.whole(schema, name) for name, schema in told}
+    return {name: example.of(schema, shared, name=name, whole=True) for name, schema in told}
 
 
 def _written(value: Any) -> str:

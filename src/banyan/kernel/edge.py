@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from time import perf_counter
 from typing import Any
 
-from banyan.kernel import link, telemetry
+from banyan.kernel import link, seen, telemetry
 from banyan.kernel.idempotency import Idempotency
+from banyan.kernel.limits import UNLIMITED, Limiter
 from banyan.kernel.refusal import (
     BadRequest,
     BodyTooLarge,
     Flaw,
     Headers,
+    TooManyRequests,
     Unauthenticated,
     problem_of,
     written,
 )
 from banyan.kernel.security import Caller, Gate
+from banyan.kernel.seen import Seen
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -35,9 +38,16 @@ MOST_BYTES = 1024 * 1024
 IDEMPOTENCY_KEY = r'^("(?:[ !#-\[\]-~]|\\["\\]){1,255}"|[A-Za-z0-9!#$%&\'*+.^_`|~:/=-]{1,255})$'
 """A structured string (RFC 9651), or the bare key that most clients send."""
 
+SEEN = b"banyan-seen"
+"""The header, and the cookie, by which whoever wrote is told how much it has seen."""
+
+SEEN_FOR_SECONDS = 600
+"""Longer than any replica that is read may be late."""
+
 VISIT = "banyan_visit"
 """Where the scope tells the edge that the answer depends on market and language."""
 
+_COOKIE = re.compile(rb"(?:^|;)\s*" + SEEN + rb"=([^;\s]*)")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ALWAYS: Headers = [(b"x-content-type-options", b"nosniff")]
 _UNLESS_SAID: dict[bytes, bytes] = {
@@ -54,9 +64,17 @@ class Gone(Exception):
 class Edge:
     """Opens the call that a request is: its trace, caller, idempotency key and deadline."""
 
-    def __init__(self, app: App, gate: Gate, *, seconds: float = link.DEADLINE_SECONDS) -> None:
+    def __init__(
+        self,
+        app: App,
+        gate: Gate,
+        *,
+        limiter: Limiter | None = None,
+        seconds: float = link.DEADLINE_SECONDS,
+    ) -> None:
         self._app = app
         self._gate = gate
+        self._limiter = limiter
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,11 +105,17 @@ class Edge:
 
     async def _answer(self, answer: _Answer, headers: dict[bytes, bytes], receive: Receive) -> None:
         try:
+            self._limit(answer)
             _refuse_unprintable(answer.scope)
             caller = await self._caller(headers)
             if answer.scope["method"] == "POST" and b"idempotency-key" in headers:
                 answer.idempotency, receive = await _keyed(answer.scope, headers, receive, caller)
-            with link.calling(seconds=self._seconds, caller=caller, idempotency=answer.idempotency):
+            answer.seen = _seen(headers)
+            reads = answer.scope["method"] == "GET"
+            with (
+                link.calling(seconds=self._seconds, caller=caller, idempotency=answer.idempotency),
+                seen.following(answer.seen, late=reads),
+            ):
                 await self._app(answer.scope, receive, answer.send)
         except Gone:
             return
@@ -101,6 +125,12 @@ class Edge:
             status, refused, body = written(problem_of(error), path=answer.scope["path"])
             await answer.send({"type": "http.response.start", "status": status, "headers": refused})
             await answer.send({"type": "http.response.body", "body": body})
+
+    def _limit(self, answer: _Answer) -> None:
+        if self._limiter and answer.scope["path"] not in UNLIMITED:
+            granted, answer.standing = self._limiter.grant(answer.scope)
+            if not granted:
+                raise TooManyRequests
 
     async def _caller(self, headers: dict[bytes, bytes]) -> Caller:
         told = headers.get(b"authorization")
@@ -122,26 +152,48 @@ class _Answer:
         # A HEAD is answered like the GET that it asks about, without the body.
         self.scope = {**scope, "method": "GET"} if self.head else scope
         self.status = 0
+        self.standing: Headers = []
         self.idempotency: Idempotency | None = None
+        self.seen = Seen()
         self._send = send
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message["headers"], *self._more(message["headers"])]
+            said = message["headers"]
+            message["headers"] = [*said, *self._more(said), *await self._remember()]
         elif self.head:
             message = {**message, "body": b""}
         await self._send(message)
 
     def _more(self, said: Headers) -> Headers:
         names = {name for name, _ in said}
-        more = [*_ALWAYS, (b"trace-id", telemetry.trace_id().encode())]
+        more = [*_ALWAYS, *self.standing, (b"trace-id", telemetry.trace_id().encode())]
         more += [pair for pair in _UNLESS_SAID.items() if pair[0] not in names]
         if self.idempotency and self.idempotency.replayed:
             more.append((b"idempotent-replayed", b"true"))
         if VISIT in self.scope and self.status < 400:  # noqa: PLR2004 - a refusal is in English
             more.append((b"vary", b"Accept-Language, Banyan-Market"))
         return more
+
+    async def _remember(self) -> Headers:
+        """Tell a writer what its next requests shall bring along: a browser does so by itself."""
+        told = await self.seen.told()
+        if told is None:
+            return []
+        cookie = (
+            f"{SEEN.decode()}={told}; Path=/; Max-Age={SEEN_FOR_SECONDS}; HttpOnly; SameSite=Lax"
+        )
+        if self.scope.get("scheme") == "https":
+            cookie += "; Secure"
+        return [(SEEN, told.encode()), (b"set-cookie", cookie.encode())]
+
+
+def _seen(headers: Mapping[bytes, bytes]) -> Seen:
+    """Read what a client was told when it wrote: in its own header or, of a browser, a cookie."""
+    kept = _COOKIE.search(headers.get(b"cookie", b""))
+    told = headers.get(SEEN, kept[1] if kept else b"")
+    return Seen.read(told.decode("latin-1"))
 
 
 def _refuse_unprintable(scope: Scope) -> None:

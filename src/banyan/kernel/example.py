@@ -15,21 +15,26 @@ _FORMATS = {
     "decimal": "1.5",
 }
 _BASE64 = "aGVsbG8="
-_TEXTS = ("example", "EUR", "DE", "en", "1.5", "https://example.com/", "ada@example.com")
+_TEXTS = ("EUR", "DE", "en", "1.5", "a:b", "https://example.com/", "ada@example.com")
 
 
-def of(schema: Json, shared: Json, *, name: str = "example", depth: int = _DEEPEST) -> Any:
-    """Make up a value: of an object what is obligatory, of a list one item, of a text its name."""
+def of(
+    schema: Json, shared: Json, *, name: str = "example", whole: bool = False, depth: int = _DEEPEST
+) -> Any:
+    """Make up a value: of a list one item, of a text its name, of an object what is obligatory.
+
+    Where it is to be `whole`, an object has every field.
+    """
     while "$ref" in schema or "anyOf" in schema:
         schema = _narrowed(schema, shared)
     made_up: Any = None
     match schema.get("type"):
-        case _ if "enum" in schema:
-            made_up = schema["enum"][0]
+        case _ if known := [*schema.get("examples", ()), *schema.get("enum", ())]:
+            made_up = known[0]
         case "object":
-            made_up = _object(schema, shared, depth)
+            made_up = _object(schema, shared, depth, whole=whole)
         case "array":
-            made_up = _array(schema, shared, name, depth)
+            made_up = _array(schema, shared, name, depth, whole=whole)
         case "integer" | "number":
             made_up = _number(schema)
         case "boolean":
@@ -46,21 +51,24 @@ def _narrowed(schema: Json, shared: Json) -> Json:
     return next(one for one in schema["anyOf"] if one.get("type") != "null")
 
 
-def _object(schema: Json, shared: Json, depth: int) -> Json:
+def _object(schema: Json, shared: Json, depth: int, *, whole: bool) -> Json:
     made_up = {
-        name: of(field, shared, name=name, depth=depth - 1)
+        name: of(field, shared, name=name, whole=whole, depth=depth - 1)
         for name, field in schema.get("properties", {}).items()
-        if name in schema.get("required", ())
+        if name in schema.get("required", ()) or (whole and depth > 0)
     }
     if depth > 0 and isinstance(more := schema.get("additionalProperties"), dict):
         key = of({"type": "string"} | schema.get("propertyNames", {}), shared, name="key")
-        made_up[key] = of(more, shared, depth=depth - 1)
+        made_up[key] = of(more, shared, whole=whole, depth=depth - 1)
     return made_up
 
 
-def _array(schema: Json, shared: Json, name: str, depth: int) -> list[Any]:
+def _array(schema: Json, shared: Json, name: str, depth: int, *, whole: bool) -> list[Any]:
     items = schema.get("prefixItems") or [schema["items"]] * max(schema.get("minItems", 1), 1)
-    return [of(one, shared, name=name, depth=depth - 1) for one in items] if depth > 0 else []
+    if depth <= 0:
+        return []
+    of_one = name.removesuffix("s")
+    return [of(one, shared, name=of_one, whole=whole, depth=depth - 1) for one in items]
 
 
 def _number(schema: Json) -> int | float:
@@ -77,7 +85,9 @@ def _text(schema: Json, name: str) -> str:
     is_time = name == "at" or name.endswith("_at")
     if known := _FORMATS.get(schema.get("format", "date-time" if is_time else "")):
         return known
-    return next((text for text in (name, *_TEXTS) if _keeps(text, schema)), name)
+    told = name.replace("_", " ")
+    texts = (told, told.replace(" ", "-"), *_TEXTS)
+    return next((text for text in texts if _keeps(text, schema)), told)
 
 
 def _keeps(text: str, schema: Json) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
-from typing import get_type_hints
+from collections.abc import Container, Iterable, Iterator
+from types import NoneType
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from banyan.kernel.contract import is_contract
 from banyan.kernel.module import Module, Plugin
 from banyan.kernel.settings import Misconfigured
+from banyan.kernel.topology import Topology
 
 
 def at_home(plugin: Plugin, modules: Iterable[Module]) -> bool:
@@ -21,15 +23,30 @@ def at_home(plugin: Plugin, modules: Iterable[Module]) -> bool:
     )
 
 
-def needs(module: Module) -> dict[type[object], str]:
-    """List the contracts that a module's services and sagas ask for, with who asks."""
-    return {
-        hint: kind.__name__
-        for kind in (*module.offers.values(), *module.sagas)
-        if kind.__init__ is not object.__init__
-        for hint in get_type_hints(kind.__init__).values()
-        if is_contract(hint)
-    }
+class Need(NamedTuple):
+    """A contract that a constructor asks for, whose constructor, and whether it must be there."""
+
+    contract: type[object]
+    who: str
+    vital: bool
+
+
+def needs(module: Module) -> Iterator[Need]:
+    """List what a module's services and sagas ask of others."""
+    for kind in (*module.offers.values(), *module.sagas):
+        if kind.__init__ is not object.__init__:
+            for hint in get_type_hints(kind.__init__).values():
+                if contract := optional(hint):
+                    yield Need(contract, kind.__name__, vital=False)
+                elif is_contract(hint):
+                    yield Need(hint, kind.__name__, vital=True)
+
+
+def optional(hint: Any) -> type[object] | None:
+    """Return the contract that may be missing: of `Hen | None` it is `Hen`."""
+    told = get_args(hint)
+    contracts = [one for one in told if is_contract(one)]
+    return contracts[0] if NoneType in told and len(told) - 1 == len(contracts) == 1 else None
 
 
 def graph(
@@ -40,14 +57,16 @@ def graph(
     owner = {protocol: module.name for module in modules for protocol in module.offers}
     asked: dict[str, set[str]] = {}
     for module in modules:
-        for contract, who in needs(module).items():
+        for contract, who, vital in needs(module):
             if contract in elsewhere:
                 continue
-            if contract not in owner:
+            if contract in owner:
+                asked.setdefault(module.name, set()).add(owner[contract])
+            elif vital:
                 raise Misconfigured(
-                    f"{who} in {module.name} asks for {contract.__name__}, which no module offers"
+                    f"{who} in {module.name} asks for {contract.__name__}, which no module offers: "
+                    "install one that does"
                 )
-            asked.setdefault(module.name, set()).add(owner[contract])
     return {module.name: asked.get(module.name, set()) for module in modules}
 
 
@@ -69,3 +88,64 @@ def in_order(modules: Iterable[Module], *, elsewhere: Container[type[object]] = 
     for name in sorted(by_name):
         place(name, ())
     return list(placed.values())
+
+
+def hears(modules: Iterable[Module]) -> dict[str, dict[str, list[str]]]:
+    """Tell which module hears what of which: listener, teller, and the names of events."""
+    heard: dict[str, dict[str, list[str]]] = {}
+    for module in modules:
+        tellers = heard.setdefault(module.name, {})
+        for event in sorted({one.event for one in module.reactions}, key=lambda e: e.__name__):
+            tellers.setdefault(event.module, []).append(event.__name__)
+    return heard
+
+
+def as_text(modules: Iterable[Module], topology: Topology) -> str:
+    """Show the modules to people: where each runs, whom it asks and whom it hears."""
+    modules = list(modules)
+    asks, heard = graph(modules), hears(modules)
+    lines = []
+    for title, hosted in _places(modules, topology):
+        lines.append(f"process {title}")
+        for name in hosted:
+            lines.append(f"  {name}")
+            if asks[name]:
+                lines.append(f"    asks {', '.join(sorted(asks[name]))}")
+            lines += [
+                f"    hears {of}: {', '.join(what)}" for of, what in sorted(heard[name].items())
+            ]
+    return "\n".join(lines)
+
+
+def as_mermaid(modules: Iterable[Module], topology: Topology) -> str:
+    """Draw the modules as a Mermaid flowchart: a box for each process, dashed where events go."""
+    modules = list(modules)
+    lines = ["flowchart LR"]
+    for number, (title, hosted) in enumerate(_places(modules, topology), start=1):
+        lines.append(f'    subgraph process{number}["{title}"]')
+        lines += [f'        {_node(name)}["{name}"]' for name in hosted]
+        lines.append("    end")
+    for name, asked in sorted(graph(modules).items()):
+        lines += [f"    {_node(name)} --> {_node(one)}" for one in sorted(asked)]
+    for name, tellers in sorted(hears(modules).items()):
+        for teller, events in sorted(tellers.items()):
+            told = "<br/>".join(events)
+            lines.append(f'    {_node(teller)} -. "{told}" .-> {_node(name)}')
+    return "\n".join(lines)
+
+
+def _places(modules: Iterable[Module], topology: Topology) -> list[tuple[str, list[str]]]:
+    """Say of each process how often it runs, and what lives in it."""
+    names = [module.name for module in modules]
+    return [
+        (
+            f"{one.name} × {one.replicas}" if one.replicas > 1 else one.name,
+            sorted(topology.modules_of(one, names)),
+        )
+        for one in topology.processes
+    ]
+
+
+def _node(module: str) -> str:
+    """Name a module so that it is no word of Mermaid, such as `end`."""
+    return f"module_{module}"

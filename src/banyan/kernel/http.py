@@ -71,6 +71,7 @@ from banyan.kernel.conditional import expected_version
 from banyan.kernel.edge import MOST_BYTES, VISIT, Edge
 from banyan.kernel.guards import needs, obligatory_key, obligatory_match
 from banyan.kernel.language import Visit, visit_of
+from banyan.kernel.limits import Limiter
 from banyan.kernel.openapi import LIMITS
 from banyan.kernel.reception import About, Reception
 from banyan.kernel.refusal import UnsupportedMediaType
@@ -152,15 +153,16 @@ def build(
     ready: Callable[[], Awaitable[Mapping[str, bool]]],
     title: str = "Banyan",
     version: str = "0",
-    locales: Sequence[str] = ("en",),
     elsewhere: Sequence[ControllerRouterHandler] = (),
+    limited: bool = False,
+    limiter: Limiter | None = None,
 ) -> litestar.Litestar:
     """Make the ASGI app of some controllers, with everything that stands around them.
 
     `dependencies` are what controllers may name: the contracts, by their modules, and the likes of
-    `ids` and `clock`. `ready` tells of each part of the house whether it can do its work. `locales`
-    are the languages of the house, for those who have none of their own to offer. Routes that are
-    answered `elsewhere` are in the API document only, which describes the whole wherever it is.
+    `ids` and `clock`. `ready` tells of each part of the house whether it can do its work. Routes
+    that are answered `elsewhere` are in the API document only, which describes the whole wherever
+    it is. So it says that clients are `limited` also where a gateway sees to it, and no `limiter`.
     """
 
     def assembled(*parts: ControllerRouterHandler) -> litestar.Litestar:
@@ -169,7 +171,7 @@ def build(
             before_request=translation.foreseen,
             debug=False,
             dependencies={
-                "visit": Provide(_visitor(tuple(locales)), sync_to_thread=False),
+                "visit": Provide(_visit, sync_to_thread=False),
                 "expected": Provide(_expected, sync_to_thread=False),
             },
             exception_handlers={Exception: translation.refused},
@@ -181,10 +183,14 @@ def build(
         )
 
     about = About(
-        title=title, version=version, ready=ready, described=lambda: assembled(*routes, *elsewhere)
+        title=title,
+        version=version,
+        ready=ready,
+        described=lambda: assembled(*routes, *elsewhere),
+        limited=limited or limiter is not None,
     )
     app = assembled(Reception, *routes)
-    app.asgi_handler = cast(Any, Edge(cast(Any, app.asgi_handler), gate))
+    app.asgi_handler = cast(Any, Edge(cast(Any, app.asgi_handler), gate, limiter=limiter))
     return app
 
 
@@ -237,12 +243,9 @@ def _metas(kind: Any) -> Iterator[msgspec.Meta]:
 _TRANSPARENT = (Annotated, Union, UnionType)
 
 
-def _visitor(locales: tuple[str, ...]) -> Callable[[Request], Visit]:
-    def visit(request: Request) -> Visit:
-        found = visit_of(request.query_params, request.headers, locales)
-        cast("dict[str, Any]", request.scope)[VISIT] = found
-        return found
-
+def _visit(request: Request) -> Visit:
+    visit = visit_of(request.query_params, request.headers)
+    cast("dict[str, Any]", request.scope)[VISIT] = visit
     return visit
 
 

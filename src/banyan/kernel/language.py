@@ -21,24 +21,20 @@ _RANGE = re.compile(
 class Visit(Value, frozen=True, kw_only=True):
     """The market and the languages that were asked for, if any, the best language first.
 
-    `locale` is the one of them that the house speaks. Who speaks others chooses from the `wishes`,
-    and says in which language the answer is.
+    Who answers chooses a language from the `wishes`, and says which it is.
     """
 
     market: str | None
-    locale: str | None
     wishes: tuple[str, ...] = ()
 
 
-def visit_of(
-    asked: Mapping[str, str], headers: Mapping[str, str], locales: tuple[str, ...]
-) -> Visit:
+def visit_of(asked: Mapping[str, str], headers: Mapping[str, str]) -> Visit:
     """Learn from a request where somebody is; what its query asks for wins over its headers."""
     market = _well_spelled("market", asked.get("market"), MARKET)
     general = _well_spelled("Banyan-Market", headers.get("banyan-market"), MARKET)
     locale = _well_spelled("locale", asked.get("locale"), LOCALE)
     wishes = _wishes(",".join(filter(None, (locale, headers.get("accept-language")))))
-    return Visit(market=market or general, locale=choose(wishes, locales), wishes=wishes)
+    return Visit(market=market or general, wishes=wishes)
 
 
 def _well_spelled(parameter: str, told: str | None, pattern: str) -> str | None:

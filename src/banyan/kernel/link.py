@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from banyan.kernel import telemetry
+from banyan.kernel import seen, telemetry
 from banyan.kernel.contract import (
     Operation,
     Problem,
@@ -185,7 +185,10 @@ async def answer(
         work = lambda: once(database, key, operation, run)  # noqa: E731
     elif key and database and operation.mark == "undertaking":
         work = lambda: resumed(database, key, operation, run)  # noqa: E731
-    with through("call", operation.subject, operation=operation.subject):
+    with (
+        through("call", operation.subject, operation=operation.subject),
+        seen.latest(wanted=operation.mark != "query"),
+    ):
         try:
             return await _tried(operation, work)
         except Problem as no:

@@ -88,14 +88,17 @@ class MicroService:
                 self._controls.append(await subscribe(subject, cb=partial(_control, tell)))
         await self._broker.client.flush()
 
-    async def close(self) -> None:
-        """Be found no longer, answer what was asked, and leave."""
-        for subscription in (*self._controls, *self._asked):
-            with suppress(Error):
-                await subscription.drain()  # type: ignore[no-untyped-call]
-        self._controls, self._asked = [], []
+    async def leave(self) -> None:
+        """Say that we leave, be asked no longer, and answer what was asked."""
+        self._metadata["leaving"] = "yes"
+        await _drain(self._asked)
         while self._under_way:
             await asyncio.wait(self._under_way)
+
+    async def close(self) -> None:
+        """Be found no longer."""
+        await self.leave()
+        await _drain(self._controls)
 
     async def _attend(self, operation: Operation, message: Msg) -> None:
         task = asyncio.get_running_loop().create_task(self._answer(operation, message))
@@ -156,6 +159,12 @@ class MicroService:
             metadata=self._metadata,
             endpoints=list(self._stats.values()),
         )
+
+
+async def _drain(subscriptions: list[Subscription]) -> None:
+    while subscriptions:
+        with suppress(Error):
+            await subscriptions.pop().drain()  # type: ignore[no-untyped-call]
 
 
 async def _control(tell: Any, message: Msg) -> None:

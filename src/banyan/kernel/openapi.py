@@ -7,7 +7,7 @@ and those that follow from its guards, its parameters and its body.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from inspect import cleandoc
 from operator import attrgetter, or_
@@ -42,6 +42,7 @@ from banyan.kernel.refusal import (
     NotFound,
     ProblemDocument,
     Stale,
+    TooManyRequests,
     Unauthenticated,
     UnsupportedMediaType,
     phrase,
@@ -54,16 +55,17 @@ LIMITS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_l
 _ALWAYS = (BadRequest, Unauthenticated, NotAcceptable, InternalFault, Unavailable)
 
 
-def document(app: litestar.Litestar, *, title: str, version: str) -> Json:
-    """Describe every route of an app that wants to be described."""
+def document(app: litestar.Litestar, *, title: str, version: str, limited: bool = False) -> Json:
+    """Describe every route of an app that wants to be described; all say if clients are limited."""
     schemas = Schemas()
+    always = (*_ALWAYS, TooManyRequests) if limited else _ALWAYS
     paths: dict[str, Json] = {}
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:
                 if handler.resolve_include_in_schema():
                     method = min(handler.http_methods).lower()
-                    described = _operation(handler, schemas)
+                    described = _operation(handler, schemas, always)
                     paths.setdefault(route.path_format, {})[method] = described
     _refuse_namesakes(paths)
     return {
@@ -88,7 +90,9 @@ def _refuse_namesakes(paths: dict[str, Json]) -> None:
             seen[name] = where
 
 
-def _operation(handler: HTTPRouteHandler, schemas: Schemas) -> Json:
+def _operation(
+    handler: HTTPRouteHandler, schemas: Schemas, always: Iterable[type[Problem]]
+) -> Json:
     """Describe one handler."""
     summary, _, description = cleandoc(handler.fn.__doc__ or handler.handler_name).partition("\n")
     described: Json = {
@@ -106,7 +110,8 @@ def _operation(handler: HTTPRouteHandler, schemas: Schemas) -> Json:
         }
     if any(isinstance(guard, Needs) for guard in handler.resolve_guards()):
         described["security"] = [{"bearer": []}]
-    described["responses"] = {**_answers(handler, schemas), **_refusals(handler, schemas)}
+    kinds = {*always, *_demanded(handler), *_raised(handler)}
+    described["responses"] = {**_answers(handler, schemas), **_refusals(kinds, schemas)}
     return described
 
 
@@ -191,16 +196,15 @@ def _is_tagged(handler: HTTPRouteHandler) -> bool:
     return answers_itself and is_json and "GET" in handler.http_methods
 
 
-def _refusals(handler: HTTPRouteHandler, schemas: Schemas) -> Json:
+def _refusals(kinds: set[type[Problem]], schemas: Schemas) -> Json:
     """Describe the problems that may be answered, by status."""
-    kinds: set[type[Problem]] = {*_ALWAYS, *_demanded(handler), *_raised(handler)}
     by_status: dict[int, list[type[Problem]]] = {}
     for kind in sorted(kinds, key=attrgetter("status", "code")):
         by_status.setdefault(kind.status, []).append(kind)
     return {
         str(status): {
             "description": "\n".join(f"`{kind.code}`: {kind.title()}" for kind in told),
-            "x-codes": list(dict.fromkeys(kind.code for kind in told)),
+            "x-codes": [kind.code for kind in told],
             "content": {MEDIA_TYPE: {"schema": schemas.of(ProblemDocument)}},
         }
         for status, told in by_status.items()

@@ -32,11 +32,14 @@ class About:
     version: str
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     described: Callable[[], litestar.Litestar]
+    limited: bool
 
     @cached_property
     def document(self) -> dict[str, Any]:
         """The API of the whole house (OpenAPI 3.1)."""
-        return openapi.document(self.described(), title=self.title, version=self.version)
+        return openapi.document(
+            self.described(), title=self.title, version=self.version, limited=self.limited
+        )
 
     @cached_property
     def json(self) -> bytes:

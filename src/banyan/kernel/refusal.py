@@ -88,6 +88,10 @@ class MatchMissing(Problem, status=428):
     """This needs an If-Match header with the ETag of what is to be changed (RFC 6585)."""
 
 
+class TooManyRequests(Problem, status=429):
+    """This client asks more often than is allowed here."""
+
+
 class InternalFault(Problem, status=500):
     """Something went wrong here that is not the caller's doing; the logs know it by its trace."""
 
@@ -141,14 +145,14 @@ def written(problem: Problem, *, path: str) -> tuple[int, Headers, bytes]:
     return problem.status, headers, body
 
 
-def known_problems() -> dict[str, list[type[Problem]]]:
+def known_problems() -> dict[str, type[Problem]]:
     """List all kinds of problems that this process can raise, by code."""
-    found: dict[str, list[type[Problem]]] = {}
+    found: dict[str, type[Problem]] = {}
     waiting = list(Problem.__subclasses__())
     while waiting:
         kind = waiting.pop()
         waiting += kind.__subclasses__()
-        found.setdefault(kind.code, []).append(kind)
+        found[kind.code] = kind
     return dict(sorted(found.items()))
 
 

@@ -17,6 +17,7 @@ from banyan.kernel.link import Call, Fault, hop
 from banyan.kernel.nats import ERROR_CODE, Broker
 from banyan.kernel.resilience import Neighbor
 from banyan.kernel.security import Caller
+from banyan.kernel.seen import Seen, following, reader, writer
 
 C = TypeVar("C")
 
@@ -27,6 +28,7 @@ KEY = "Idempotency-Key"
 FINGERPRINT = "Banyan-Fingerprint"
 SCOPE = "Banyan-Scope"
 REPLAYED = "Idempotent-Replayed"
+SEEN = "Banyan-Seen"
 TRACE = "traceparent"
 ERROR = "Nats-Service-Error"
 
@@ -39,21 +41,27 @@ class Malformed(Problem, status=400):
     detail: str
 
 
-def remote(protocol: type[C], broker: Broker, neighbor: Neighbor) -> C:
-    """Ask for a contract wherever on the broker it is answered."""
+def remote(protocol: type[C], broker: Broker, neighbor: Neighbor, *, replicated: bool = False) -> C:
+    """Ask for a contract wherever on the broker it is answered; perhaps from a replica there."""
 
     async def send(operation: Operation, arguments: dict[str, Any]) -> Any:
         asked = operation.arguments(**arguments)
+        seen = reader() if replicated else None
         async with hop(operation):
-            return await neighbor.ask(operation, lambda: _ask(broker, operation, asked))
+            return await neighbor.ask(operation, lambda: _ask(broker, operation, asked, seen))
 
     return proxy(protocol, send)
 
 
-async def _ask(broker: Broker, operation: Operation, asked: msgspec.Struct) -> Any:
+async def _ask(
+    broker: Broker, operation: Operation, asked: msgspec.Struct, seen: Seen | None
+) -> Any:
     call = link.current()
-    told = await broker.ask(subjects.of_call(operation), msgspec.json.encode(asked), _headers(call))
+    said = _headers(call) | ({SEEN: str(seen)} if seen else {})
+    told = await broker.ask(subjects.of_call(operation), msgspec.json.encode(asked), said)
     headers = told.headers or {}
+    if SEEN in headers and (writing := writer()):
+        writing.hear(headers[SEEN])
     if ERROR_CODE in headers:
         raise _problem(told.data)
     if call.idempotency and REPLAYED in headers:
@@ -69,6 +77,19 @@ async def attend(
     headers: Headers,
 ) -> tuple[bytes, dict[str, str]]:
     """Answer a request where the service lives: with bytes, and headers that tell of trouble."""
+    with following(Seen.read(headers.get(SEEN, "")), late=SEEN in headers) as seen:
+        told, said = await _attended(service, operation, database, data, headers)
+    position = await seen.told()
+    return told, said | ({SEEN: position} if position else {})
+
+
+async def _attended(
+    service: object,
+    operation: Operation,
+    database: Database | None,
+    data: bytes,
+    headers: Headers,
+) -> tuple[bytes, dict[str, str]]:
     try:
         call = _call(headers, operation)
         arguments = _read(data, operation)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from importlib.metadata import version
 from types import FrameType
 from typing import Any
 
@@ -14,15 +17,18 @@ import uvloop
 from banyan.kernel.settings import Settings
 
 LINGER_SECONDS = 8
-FAREWELL_SECONDS = 1.5
+FAREWELL_SECONDS = 3
+LAST_CALL_SECONDS = 0.3
+
+_CLOSE = (b"connection", b"close")
 
 Leave = Callable[[], Awaitable[None]]
 
 
-class ServeSettings(Settings, frozen=True, kw_only=True):
-    """How HTTP is served. Of the languages that are spoken, the first is the default."""
+class ServeSettings(Settings):
+    """How a process presents itself: the version that a canary or a mirror knows it by."""
 
-    locales: tuple[str, ...] = ("en", "de")
+    version: str = version("banyan-commerce")
 
 
 run = uvloop.run
@@ -40,16 +46,24 @@ class _Server(uvicorn.Server):
         self._leave = leave
         self._leaving: asyncio.Task[None] | None = None
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Say good-bye first, so that no more requests come; told a second time, just go."""
-        if self._leave is None or self._leaving:
-            super().handle_exit(sig, frame)
-        else:
+    def handle_exit(self, sig: int, _: FrameType | None) -> None:
+        """On SIGTERM say good-bye first; on SIGINT, or when told again, just go."""
+        if sig == signal.SIGTERM and self._leave and not self._leaving:
             self._leaving = asyncio.get_running_loop().create_task(self._depart(self._leave))
+        else:
+            self.force_exit = self.should_exit
+            self.should_exit = True
 
     async def _depart(self, leave: Leave) -> None:
-        await leave()
+        """Cut nobody off: first nobody is sent to us, then nobody is let in, then we close."""
+        self.config.encoded_headers.append(_CLOSE)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                await leave()
         await asyncio.sleep(FAREWELL_SECONDS)
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(LAST_CALL_SECONDS)
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -66,7 +80,8 @@ async def serve(
 ) -> None:
     """Answer requests; on SIGTERM or SIGINT finish those under way, and return.
 
-    With `leave`, others are told first, and requests are answered for as long as some may come.
+    With `leave`, on SIGTERM others are told first, and requests are answered for as long as some
+    may come. SIGINT is for when nobody takes over.
     """
     config = uvicorn.Config(
         application,
@@ -74,6 +89,7 @@ async def serve(
         log_config=None,
         log_level="error",  # Garbage from a client is no trouble of ours.
         access_log=False,
+        proxy_headers=False,  # Whom a proxy has seen, `Limiter` asks only if it trusts the proxy.
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=LINGER_SECONDS,

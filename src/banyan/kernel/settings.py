@@ -4,6 +4,8 @@ import difflib
 import hmac
 import os
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -118,9 +120,12 @@ def environment() -> dict[str, str]:
 
 
 def _read(text: str, kind: Any) -> Any:
-    """Understand a variable as its plain text, or else as JSON."""
+    """Understand a variable as its plain text, or else as JSON; as JSON first if it is a table."""
+    if text.startswith("{"):
+        with suppress(msgspec.DecodeError, msgspec.ValidationError):
+            return _convert(msgspec.json.decode(text), kind)
     try:
-        return msgspec.convert(text, kind, strict=False, dec_hook=_conceal)
+        return msgspec.convert(text, kind, strict=False, dec_hook=_from_text)
     except msgspec.ValidationError as refusal:
         try:
             value = msgspec.json.decode(text)
@@ -130,10 +135,19 @@ def _read(text: str, kind: Any) -> Any:
 
 
 def _convert(value: Any, kind: Any) -> Any:
-    return msgspec.convert(value, kind, dec_hook=_conceal)
+    return msgspec.convert(value, kind, dec_hook=_from_text)
 
 
-def _conceal(kind: type, value: Any) -> Any:
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
+def _from_text(kind: type, value: Any) -> Any:
+    if kind in (Secret, Path) and isinstance(value, str):
+        return kind(value)
     raise msgspec.ValidationError(f"Expected text for {kind.__name__}")
+
+
+def tables(document: Mapping[str, Any], name: str, *, within: str = "") -> Mapping[str, Any]:
+    """Read a table that holds tables, each by its own name."""
+    table = document.get(name, {})
+    if not isinstance(table, Mapping):
+        path = f"{within}{name}"
+        raise Misconfigured(f"[{path}] must hold tables, such as [{path}.catalog].")
+    return table

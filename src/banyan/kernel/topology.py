@@ -3,14 +3,16 @@
 import graphlib
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from banyan.kernel import entrance
 from banyan.kernel.contract import Value
-from banyan.kernel.settings import Misconfigured, Settings, settle, unknown
+from banyan.kernel.entrance import Gateway
+from banyan.kernel.settings import Misconfigured, Settings, settle, tables, unknown
 
 EMBEDDED: Literal["embedded"] = "embedded"
 EVERYTHING_ELSE = "*"
@@ -19,18 +21,15 @@ _DEFAULT = "default"
 _POSTGRES = ("postgres://", "postgresql://")
 _NATS = ("nats://", "tls://")
 _TABLES = ("engines", "gateway", "process", "settings")
-_OURS = ("/api", "/docs", "/health", "/metrics", "/openapi.json", "/problems")
-_PREFIX = re.compile(r"/|(/[\w.~-]+)+", re.ASCII)
-_UPSTREAM = re.compile(r"https?://[\w.-]+(:\d{1,5})?", re.ASCII)
-
-Version = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Za-z.+-]{1,64}$")]
-Percent = Annotated[int, msgspec.Meta(ge=1, le=100)]
+_ENGINES = ("ca", "gateway", "nats", "operator", "postgres")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class Engines(Settings):
     """What stands beside the processes: started by us ("embedded"), or found at an address."""
 
     postgres: str | dict[str, str] = EMBEDDED
+    replica: str | dict[str, str] | None = None
     nats: str | None = None
     gateway: str | None = None
 
@@ -47,6 +46,17 @@ class Engines(Settings):
                     f'postgres: the server of {whose} is neither "embedded" nor postgres://….'
                 )
 
+        for whose, copy in self._replicas().items():
+            if copy != EMBEDDED and not copy.startswith(_POSTGRES):
+                raise ValueError(
+                    f'replica: that of {whose} is neither "embedded" nor postgres://….'
+                )
+            if copy == EMBEDDED and servers.get(whose, servers[_DEFAULT]) != EMBEDDED:
+                raise ValueError(
+                    f'replica: that of {whose} cannot be "embedded", as its server is not; '
+                    'write "postgres://…".'
+                )
+
         if self.nats not in {None, EMBEDDED} and not str(self.nats).startswith(_NATS):
             raise ValueError('nats: is neither "embedded" nor nats://….')
         if self.gateway not in {None, EMBEDDED}:
@@ -61,74 +71,49 @@ class Engines(Settings):
         """List the modules whose data lies elsewhere than that of all others."""
         return frozenset(self._servers()) - {_DEFAULT}
 
+    def replica_of(self, module: str) -> str | None:
+        """Tell where a copy of a module's data may be read: "embedded", a DSN, or nowhere."""
+        replicas = self._replicas()
+        # A copy for all others is one of their server.
+        for_others = None if module in self.with_own_database() else replicas.get(_DEFAULT)
+        return replicas.get(module, for_others)
+
+    def with_own_replica(self) -> frozenset[str]:
+        """List the modules for which a replica is named."""
+        return frozenset(self._replicas()) - {_DEFAULT}
+
+    @property
+    def embeds_replica(self) -> bool:
+        """Tell whether a copy of the embedded server is ours to start, too."""
+        return EMBEDDED in self._replicas().values()
+
+    def _replicas(self) -> Mapping[str, str]:
+        if isinstance(self.replica, str):
+            return {_DEFAULT: self.replica}
+        return self.replica or {}
+
     def _servers(self) -> Mapping[str, str]:
         return {_DEFAULT: self.postgres} if isinstance(self.postgres, str) else self.postgres
 
 
 class Hosting(Settings):
-    """What one process hosts, by name; `*` stands for whatever no process names."""
+    """What one process hosts, by name; `*` stands for whatever no process names.
+
+    Where it is external, somebody else starts a program that serves these modules.
+    """
 
     modules: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     replicas: Annotated[int, msgspec.Meta(ge=1)] = 1
-
-
-class Limits(Settings):
-    """How often one client, known by its address, may ask: in the long run, and at once."""
-
-    requests_per_minute: Annotated[int, msgspec.Meta(ge=1)] = 600
-    burst: Annotated[int, msgspec.Meta(ge=1)] = 100
-
-
-class Tls(Settings):
-    """The files, in PEM, by which the entrance proves who it is."""
-
-    certificate: str
-    key: str
-
-
-class Canary(Settings):
-    """The share of a module's requests, in percent, that replicas of another version answer."""
-
-    version: Version
-    weight: Percent
-
-
-class Mirror(Settings):
-    """The share of a module's reading requests, in percent, that another version is shown, too."""
-
-    version: Version
-    percent: Percent
-
-
-class Legacy(Settings):
-    """What is below this prefix of paths is answered by an older system; `/` is all the rest."""
-
-    prefix: str
-    upstream: str
+    external: bool = False
 
     def __post_init__(self) -> None:
-        if not _PREFIX.fullmatch(self.prefix):
-            raise ValueError(f'prefix: {self.prefix!r} is not a path such as "/shop".')
-        if not _UPSTREAM.fullmatch(self.upstream):
+        ours = self.channels or self.replicas > 1 or EVERYTHING_ELSE in self.modules
+        if self.external and ours:
             raise ValueError(
-                f'upstream: {self.upstream!r} is not an address such as "http://old.example:8080".'
+                'external: goes with modules by name, such as modules = ["catalog"], and with '
+                "nothing else; whoever starts the program decides the rest."
             )
-
-
-class Gateway(Settings):
-    """How the one entrance treats those who come; limits hold where there is no gateway, too.
-
-    `trusted_hops` counts the proxies before us whose word on a client's address is taken.
-    """
-
-    trusted_hops: Annotated[int, msgspec.Meta(ge=0)] = 0
-    timeout_seconds: Annotated[int, msgspec.Meta(ge=1)] = 12
-    limits: Limits | None = None
-    tls: Tls | None = None
-    canary: Mapping[str, Canary] = {}
-    mirror: Mapping[str, Mirror] = {}
-    legacy: tuple[Legacy, ...] = ()
 
 
 class Process(Value):
@@ -138,6 +123,7 @@ class Process(Value):
     modules: tuple[str, ...]
     channels: tuple[str, ...]
     replicas: int = 1
+    external: bool = False
 
 
 class Topology(Value):
@@ -185,13 +171,13 @@ def read(path: Path | None, *, environment: Mapping[str, str] | None = None) -> 
         if name not in _TABLES:
             raise Misconfigured(f"{path}: there is no table {unknown(name, _TABLES)}")
     default = monolith()
-    hostings = _table(document, "process")
+    hostings = tables(document, "process")
     return Topology(
         engines=settle(Engines, "engines", document.get("engines", {}), environment or {}),
         processes=tuple(_process(name, told) for name, told in hostings.items())
         or default.processes,
-        settings=_table(document, "settings"),
-        gateway=_gateway(document.get("gateway", {})),
+        settings=tables(document, "settings"),
+        gateway=entrance.read(document.get("gateway", {})),
     )
 
 
@@ -211,11 +197,25 @@ def check(
         *_misplaced("module", modules, {p.name: p.modules for p in topology.processes}),
         *_misplaced("channel", channels, {p.name: p.channels for p in topology.processes}),
         *_apart_without_broker(topology),
-        *_entrance(topology, modules),
+        *entrance.flaws(
+            topology.gateway,
+            present=topology.engines.gateway is not None,
+            hosts={p.name: topology.modules_of(p, modules) for p in topology.processes},
+            modules=modules,
+        ),
         *_circles(needs),
     ]
     if complaints:
         raise Misconfigured(*complaints)
+
+
+def hints(topology: Topology) -> Iterator[str]:
+    """Tell what can work, but perhaps not as it was meant."""
+    if len(topology.processes) > 1 and topology.engines.gateway is None:
+        yield (
+            "There is no one entrance: each replica answers at a port of its own, "
+            'unless you write gateway = "embedded" below [engines].'
+        )
 
 
 def _document(path: Path) -> dict[str, Any]:
@@ -231,37 +231,14 @@ def _document(path: Path) -> dict[str, Any]:
         raise Misconfigured(f"{path} is not TOML: {refusal}.") from None
 
 
-def _table(document: Mapping[str, Any], name: str, *, within: str = "") -> Mapping[str, Any]:
-    table = document.get(name, {})
-    if not isinstance(table, Mapping):
-        path = f"{within}{name}"
-        raise Misconfigured(f"[{path}] must hold tables, such as [{path}.catalog].")
-    return table
-
-
-def _gateway(told: object) -> Gateway:
-    """Read the tables within [gateway] each by its own kind, so that every name is known."""
-    if not isinstance(told, Mapping):
-        raise Misconfigured(f"[gateway] must be a table of settings, not {told!r}.")
-    legacy = told.get("legacy", [])
-    if not isinstance(legacy, list):
-        raise Misconfigured("[gateway] legacy: must be written as [[gateway.legacy]].")
-    inner: dict[str, Any] = {
-        "legacy": tuple(settle(Legacy, "gateway.legacy", t, {}) for t in legacy)
-    }
-    for name, kind in (("limits", Limits), ("tls", Tls)):
-        if name in told:
-            inner[name] = settle(kind, f"gateway.{name}", told[name], {})
-    for name, share in (("canary", Canary), ("mirror", Mirror)):
-        inner[name] = {
-            module: settle(share, f"gateway.{name}.{module}", table, {})
-            for module, table in _table(told, name, within="gateway.").items()
-        }
-    outer = {name: value for name, value in told.items() if name not in inner}
-    return msgspec.structs.replace(settle(Gateway, "gateway", outer, {}), **inner)
-
-
 def _process(name: str, told: object) -> Process:
+    if not _HOST.fullmatch(name):
+        raise Misconfigured(
+            f"[process.{name}] is also the name of a host: use at most 63 of a-z, 0-9 and, "
+            "within it, hyphens."
+        )
+    if name in _ENGINES:
+        raise Misconfigured(f"[process.{name}] has the name of an engine of ours: choose another.")
     hosting = settle(Hosting, f"process.{name}", told, {})
     if not hosting.modules and not hosting.channels:
         raise Misconfigured(
@@ -288,9 +265,14 @@ def _unknown_names(
             for name in named:
                 if name not in known and name != EVERYTHING_ELSE:
                     yield f"[process.{process.name}] there is no {kind} {unknown(name, known)}"
-    for name in topology.engines.with_own_database():
-        if name not in modules:
-            yield f"[engines] postgres: there is no module {unknown(name, modules)}"
+    engines = topology.engines
+    for engine, apart in (
+        ("postgres", engines.with_own_database()),
+        ("replica", engines.with_own_replica()),
+    ):
+        for name in apart:
+            if name not in modules:
+                yield f"[engines] {engine}: there is no module {unknown(name, modules)}"
 
 
 def _misplaced(
@@ -321,44 +303,10 @@ def _apart_without_broker(topology: Topology) -> Iterator[str]:
             "Several processes or replicas need an engine nats to talk through: "
             'write nats = "embedded" or nats = "nats://…" below [engines].'
         )
-
-
-def _entrance(topology: Topology, modules: Collection[str]) -> Iterator[str]:
-    """What the gateway is told must be about modules that are there, and paths that are free."""
-    gateway = topology.gateway
-    for name in ("tls", "canary", "mirror", "legacy"):
-        if getattr(gateway, name) and topology.engines.gateway is None:
-            yield f'[gateway.{name}] needs a gateway: write gateway = "embedded" below [engines].'
-    for name, shares in (("canary", gateway.canary), ("mirror", gateway.mirror)):
-        for module in shares:
-            if module not in modules:
-                yield f"[gateway.{name}] there is no module {unknown(module, modules)}"
-    for process in topology.processes:
-        yield from _versions(gateway, process.name, topology.modules_of(process, modules))
-    yield from _prefixes([one.prefix for one in gateway.legacy])
-
-
-def _prefixes(prefixes: Sequence[str]) -> Iterator[str]:
-    for prefix in dict.fromkeys(prefixes):
-        if prefixes.count(prefix) > 1:
-            yield f"[gateway.legacy] prefix {prefix!r} is given twice: leave it in one of them."
-        for ours in _OURS:
-            if prefix == ours or prefix.startswith(f"{ours}/"):
-                yield f"[gateway.legacy] prefix {prefix!r} lies in {ours}, ours: choose another."
-
-
-def _versions(gateway: Gateway, process: str, hosted: Collection[str]) -> Iterator[str]:
-    """A replica has one version, whatever it hosts: it is a canary, or looks into the mirror."""
-    canaries = {gateway.canary[module].version for module in hosted if module in gateway.canary}
-    mirrors = {gateway.mirror[module].version for module in hosted if module in gateway.mirror}
-    for name, versions in (("canary", canaries), ("mirror", mirrors)):
-        if len(versions) > 1:
-            told = " and ".join(sorted(versions))
-            yield f"[gateway.{name}] names {told} for modules of [process.{process}]: choose one."
-    for version in canaries & mirrors:
+    elif topology.engines.gateway and topology.engines.nats is None:
         yield (
-            f"[gateway.mirror] {version} of [process.{process}] is its canary, too: "
-            "what is shown to a mirror must have answered nobody; choose another version."
+            "A gateway learns from nats where processes are: "
+            'write nats = "embedded" below [engines], or leave gateway out.'
         )
 
 

@@ -11,6 +11,7 @@ import litestar
 from banyan.kernel import link
 from banyan.kernel.http import build
 from banyan.kernel.ids import SeededIds
+from banyan.kernel.limits import Limiter
 from banyan.kernel.security import Caller, Gate
 from tests.kernel.http.toybox import Toy, Toybox, ToyboxService, ToyId, routes
 
@@ -49,7 +50,7 @@ def filled() -> ToyboxService:
     return box
 
 
-def house(box: ToyboxService, parts: Parts) -> litestar.Litestar:
+def house(box: ToyboxService, parts: Parts, *, limiter: Limiter | None = None) -> litestar.Litestar:
     """Build a house around a box."""
     return build(
         routes,
@@ -58,7 +59,7 @@ def house(box: ToyboxService, parts: Parts) -> litestar.Litestar:
         ready=parts.look,
         title="Toys",
         version="1",
-        locales=("en", "de"),
+        limiter=limiter,
     )
 
 

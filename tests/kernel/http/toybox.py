@@ -30,6 +30,7 @@ from banyan.kernel.http import (
 )
 from banyan.kernel.idempotency import Idempotency
 from banyan.kernel.ids import Ids
+from banyan.kernel.language import choose
 from banyan.kernel.paging import BadCursor, Page, after, page
 from banyan.kernel.refusal import Stale
 
@@ -228,8 +229,8 @@ class Greetings(Controller):
     @get()
     async def greet(self, visit: Visiting) -> Answer[dict[str, str | None]]:
         """Say in which market and language the visitor is met."""
-        met = {"market": visit.market, "locale": visit.locale}
-        return tagged(met, 1, locale=visit.locale)
+        locale = choose(visit.wishes, ("en", "de"))
+        return tagged({"market": visit.market, "locale": locale}, 1, locale=locale)
 
     @get("/broken", include_in_schema=False)
     async def broken(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
@@ -58,12 +59,14 @@ ORDER = Order(
 
 
 class Mailbox:
-    """Takes mail, unless it is told to raise something instead."""
+    """Takes mail when it is open, unless it is told to raise something instead."""
 
     def __init__(self) -> None:
         self.taken: list[Mail] = []
         self.asked = 0
         self.trouble: Callable[[], Exception] | None = None
+        self.open = asyncio.Event()
+        self.open.set()
 
     def plugin(self) -> Plugin:
         """Make this mailbox the one that the shop sends mail to."""
@@ -72,6 +75,7 @@ class Mailbox:
         class ToMailbox(Mailer):
             async def send(self, mail: Mail) -> None:
                 box.asked += 1
+                await box.open.wait()
                 if box.trouble:
                     raise box.trouble()
                 box.taken.append(mail)

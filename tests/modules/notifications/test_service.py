@@ -174,9 +174,11 @@ async def test_a_message_is_sent_once_more_as_another_mail(
     shop: Bench, notifications: Notifications, mailbox: Mailbox
 ) -> None:
     await shop.hear(OrderConfirmed(order=ORDER))
+    mailbox.open.clear()
 
     resent = await notifications.resend(message=CONFIRMATION)
     again = await notifications.resend(message=CONFIRMATION)
+    mailbox.open.set()
     await shop.settle()
 
     first, second = mailbox.taken

@@ -35,7 +35,6 @@ async def http(shop: Bench) -> AsyncIterator[httpx.AsyncClient]:
         dependencies=shop.app.dependencies(),
         gate=Porter(),
         ready=shop.app.ready,
-        locales=("en", "de"),
     )
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://shop"
@@ -160,7 +159,7 @@ async def test_categories_and_suggestions_are_lists(http: httpx.AsyncClient) -> 
 @pytest.mark.parametrize(
     ("asked", "status", "code"),
     [
-        (f"{PRODUCTS}/nothing", 404, "not_found"),
+        (f"{PRODUCTS}/nothing", 404, "no_such_product"),
         (f"{PRODUCTS}?category=nothing", 404, "no_such_category"),
         (f"{PRODUCTS}?market=moon", 404, "unknown_market"),
         ("/api/store/categories?market=moon", 404, "unknown_market"),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from banyan.kernel.paging import BadCursor
 from banyan.kernel.paging import cursor as written
 from banyan.kernel.testing import Bench
 from banyan.modules.catalog.contract import AttributesChanged, ProductPublished, Variant
 from banyan.modules.search.contract import (
-    BadCursor,
     BadFilter,
     Found,
     NoSuchCategory,

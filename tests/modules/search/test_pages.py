@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from banyan.kernel.testing import Bench
 from banyan.modules.catalog.contract import CategoriesChanged, ProductPublished, ProductText
 from banyan.modules.pricing.contract import MarketChanged
-from banyan.modules.search.contract import CategoryShown, NotFound, ProductPage, Search
+from banyan.modules.search.contract import CategoryShown, NoSuchProduct, ProductPage, Search
 from banyan.vocabulary import Locale, MarketCode, Money, UnknownMarket
 from tests.modules.search.examples import (
     CHAIR,
@@ -145,7 +145,7 @@ async def test_what_has_no_price_can_be_looked_at_but_not_bought(shop: Bench) ->
 
 
 async def test_an_unknown_product_and_an_unknown_market_are_told_apart(linked: Bench) -> None:
-    with pytest.raises(NotFound) as product:
+    with pytest.raises(NoSuchProduct) as product:
         await page(linked, "nothing")
     with pytest.raises(UnknownMarket) as market:
         await page(linked, market="moon")
@@ -196,7 +196,7 @@ async def test_a_retired_product_vanishes_whatever_late_news_says(shop: Bench) -
     await shop.hear(ProductPublished(product=replace(DESK_LAMP, title="Ghost")))
     await shop.hear(prices(2, desk_lamp_1=1), stock(2, desk_lamp_1=9))
 
-    with pytest.raises(NotFound):
+    with pytest.raises(NoSuchProduct):
         await page(shop)
     assert "desk-lamp" not in {card.slug for card in (await shop.ask(Search).find()).items}
     assert all(DESK_LAMP.id not in row for row in await documents(shop))

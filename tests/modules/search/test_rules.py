@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from banyan.kernel.paging import BadCursor
 from banyan.modules.catalog.contract import Category
 from banyan.modules.search import model
-from banyan.modules.search.contract import BadCursor, BadFilter, FacetValue, ProductCard, Sort
+from banyan.modules.search.contract import BadFilter, FacetValue, ProductCard, Sort
 from banyan.modules.search.model import Asked, Chosen, Counted, FacetAttribute, Hit, Listed
 from banyan.vocabulary import Locale, MarketCode
 
@@ -102,10 +103,8 @@ def test_a_cursor_leads_to_where_the_page_ended(q: str, sort: Sort, limit: int, 
 
 @given(st.text(max_size=40))
 def test_a_cursor_that_is_made_up_is_refused(cursor: str) -> None:
-    with pytest.raises(BadCursor) as refused:
+    with pytest.raises(BadCursor):
         model.turn_to(asked(), cursor)
-
-    assert refused.value.cursor == cursor
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Meta
 
 from banyan.kernel.contract import Problem, Value, contract, query, raises, undertaking
-from banyan.kernel.paging import Page
+from banyan.kernel.paging import BadCursor, Page
 from banyan.vocabulary import Locale, MarketCode, Money, Sku, UnknownMarket
 
 T = TypeVar("T")
@@ -152,7 +152,7 @@ class Rebuild(Value, frozen=True, kw_only=True):
     corrected: int = 0
 
 
-class NotFound(Problem, status=404):
+class NoSuchProduct(Problem, status=404):
     """There is no such product in the shop."""
 
     slug: str
@@ -168,12 +168,6 @@ class BadFilter(Problem, status=400):
     """A list can be filtered by prices only from one amount to another, such as 1000-2000."""
 
     value: str
-
-
-class BadCursor(Problem, status=400):
-    """The cursor does not belong to this list; begin at its first page."""
-
-    cursor: str
 
 
 @contract("search")
@@ -208,7 +202,7 @@ class Search(Protocol):
         ...
 
     @query
-    @raises(UnknownMarket, NotFound)
+    @raises(UnknownMarket, NoSuchProduct)
     async def product_page(
         self, *, slug: str, market: MarketCode | None = None, wishes: tuple[str, ...] = ()
     ) -> ProductPage:

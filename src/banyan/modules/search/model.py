@@ -18,7 +18,6 @@ from banyan.kernel.contract import Value
 from banyan.kernel.language import lookup, negotiate
 from banyan.modules.catalog.contract import Category
 from banyan.modules.search.contract import (
-    BadCursor,
     BadFilter,
     Facet,
     FacetValue,
@@ -186,16 +185,13 @@ def name_of(asked: Asked) -> str:
 
 def turn_to(asked: Asked, cursor: str | None) -> Asked:
     """Go on where a page of this very list ended."""
-    try:
-        told = paging.after(cursor, tuple[str, str, UUID])
-    except paging.BadCursor:
-        raise BadCursor(cursor=cursor or "") from None
+    told = paging.after(cursor, tuple[str, str, UUID])
     if told is None:
         return asked
     name, key, product = told
     by_text = asked.sort in ("newest", "title")
     if name != name_of(asked) or not (by_text or WHOLE_NUMBER.fullmatch(key)):
-        raise BadCursor(cursor=cursor or "")
+        raise paging.BadCursor
     return msgspec.structs.replace(asked, after=Place(key=key, product=product))
 
 

@@ -14,7 +14,7 @@ from banyan.modules.search.contract import (
     CategoryShown,
     Found,
     NoSuchCategory,
-    NotFound,
+    NoSuchProduct,
     ProductPage,
     Rebuild,
     Search,
@@ -72,7 +72,7 @@ class SearchService(Search):
         if market is not None and row["market"] != market:
             raise UnknownMarket(market=market)
         if row["id"] is None:
-            raise NotFound(slug=slug)
+            raise NoSuchProduct(slug=slug)
         return model.stamped(convert(row, ProductPage))
 
     async def suggest(

@@ -1,0 +1,287 @@
+"""A running shop is looked after: scaled, restarted and robbed of its engines, with shoppers in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4  # noqa: TID251 - an idempotency key, as a shopper makes one
+
+import httpx
+import pytest
+
+from banyan.engines.control import Request, Restart, Scale, Standings, Status, ask
+from banyan.engines.processes import Standing
+from banyan.engines.trouble import EngineError
+from tests.journeys.running import (
+    Running,
+    buy,
+    doctor,
+    lamp_with_units,
+    start,
+    stop,
+    survivors,
+)
+
+pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(300)]
+
+T = TypeVar("T")
+
+SHOPPERS = 6
+PAUSE_SECONDS = 0.05
+RECOVERY_SECONDS = 30
+PATIENCE_SECONDS = 30
+# One process with replicas, and one without.
+TOPOLOGY = """
+[engines]
+postgres = "embedded"
+nats = "embedded"
+gateway = "embedded"
+
+[process.checkout]
+modules = ["ordering", "payments", "inventory", "pricing", "fulfillment"]
+
+[process.shop]
+modules = ["*"]
+channels = ["*"]
+replicas = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("control")
+    file = folder / "topology.toml"
+    file.write_text(TOPOLOGY)
+    with opened(folder / "shop", "--topology", str(file)) as running:
+        yield running
+    assert running.process.returncode == 0
+    assert survivors(running.data) == []
+
+
+@dataclass
+class Load:
+    """What shoppers have seen so far: how often they were served, and how often not."""
+
+    served: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+async def test_no_request_fails_while_processes_are_restarted_and_scaled(shop: Running) -> None:
+    sku, _ = await lamp_with_units(shop, 10_000)
+
+    async with shopping(shop, sku) as load:
+        restarted = await command(shop, "restart")
+        more = await command(shop, "scale", "shop=3", "checkout=2")
+        fewer = await command(shop, "scale", "shop=2", "checkout=1")
+
+    assert [code for code, _ in (restarted, more, fewer)] == [0, 0, 0]
+    assert sum("has left" in line for line in restarted[1]) == 3
+    assert [line for line in more[1] if "is ready" in line] == [
+        "shop-2 is ready",
+        "checkout-1 is ready",
+    ]
+    assert load.failures == []
+    assert load.served > 200
+    assert len([one for one in standing(shop) if one.name.startswith(("shop-", "checkout-"))]) == 3
+    assert (await doctor(shop))[0] == 0
+
+
+@pytest.mark.parametrize("engine", ["postgres", "nats", "gateway"])
+async def test_an_engine_that_was_killed_comes_back_and_the_shop_sells_again(
+    shop: Running, engine: str
+) -> None:
+    sku, _ = await lamp_with_units(shop, 1_000)
+    victim = named(shop, engine)
+    assert victim.pid
+
+    refusals: set[int] = set()
+
+    async def risen() -> Standing | None:
+        await bought(shop, sku, refusals)
+        return await back(shop, victim)
+
+    os.kill(victim.pid, signal.SIGKILL)
+    await come_true(risen)
+    order = await come_true(lambda: bought(shop, sku, refusals))
+
+    assert refusals <= {503}
+    # Its confirmation was sent by a module of another process, which hears of it by an event.
+    await come_true(lambda: told_by_mail(shop, order))
+    await come_true(lambda: sound(shop))
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (Scale(wanted={"chekout": 2}), "did you mean 'checkout'[?] Allowed: checkout, shop[.]"),
+        (Scale(wanted={"shop": 3, "checkout": 0}), "at least one must stay"),
+        (Restart(process="nats"), "there is no process 'nats'"),
+    ],
+)
+async def test_what_cannot_be_done_is_refused_whole(
+    shop: Running, asked: Request, why: str
+) -> None:
+    before = [one.name for one in standing(shop)]
+
+    with pytest.raises(EngineError, match=why):
+        list(ask(shop.data, asked))
+
+    assert [one.name for one in standing(shop)] == before
+
+
+async def test_the_status_shows_every_process_in_a_line(shop: Running) -> None:
+    code, lines = await command(shop, "status")
+
+    names = {line.split()[0] for line in lines[1:] if line and not line.startswith("  ")}
+    assert code == 0
+    assert {"postgres", "nats", "gateway"} < names
+    assert sum(name.startswith(("shop-", "checkout-")) for name in names) == 3
+    assert shop.url in "\n".join(lines)
+
+
+async def test_the_workers_of_a_single_process_are_scaled_and_restarted(tmp_path: Path) -> None:
+    with opened(tmp_path / "shop", "--workers", "1", "--empty") as shop:
+        async with looking(shop) as load:
+            more = await command(shop, "scale", "monolith=2")
+            again = await command(shop, "restart", "monolith")
+        workers = [one.name for one in standing(shop) if one.name.startswith("monolith")]
+
+    assert (more[0], again[0], len(workers)) == (0, 0, 2)
+    assert load.failures == []
+    assert load.served > 100
+
+
+@contextmanager
+def opened(data: Path, *arguments: str) -> Iterator[Running]:
+    """Run a shop, and press Ctrl-C in the end."""
+    shop = start(data, *arguments)
+    try:
+        yield shop
+    finally:
+        stop(shop)
+
+
+@asynccontextmanager
+async def shopping(shop: Running, sku: str) -> AsyncIterator[Load]:
+    """Let shoppers look, fill carts and buy for as long as this lasts; note what fails."""
+
+    async def purchase(client: httpx.AsyncClient) -> None:
+        await client.get("/products", params={"q": "lamp"})
+        await buy(client, sku, str(uuid4()))
+
+    async with _crowd(shop, purchase) as load:
+        yield load
+
+
+@asynccontextmanager
+async def looking(shop: Running) -> AsyncIterator[Load]:
+    """Let shoppers look at what there is."""
+
+    async def look(client: httpx.AsyncClient) -> None:
+        await client.get("/products")
+
+    async with _crowd(shop, look) as load:
+        yield load
+
+
+@asynccontextmanager
+async def _crowd(
+    shop: Running, visit: Callable[[httpx.AsyncClient], Awaitable[None]]
+) -> AsyncIterator[Load]:
+    load = Load()
+    over = asyncio.Event()
+
+    async def note(response: httpx.Response) -> None:
+        if response.is_success:
+            load.served += 1
+        else:
+            await response.aread()
+            request = response.request
+            told = f"{request.method} {request.url.path}: {response.status_code} {response.text}"
+            load.failures.append(told)
+
+    async def shopper(client: httpx.AsyncClient) -> None:
+        while not over.is_set():
+            try:
+                await visit(client)
+            except httpx.HTTPStatusError:
+                continue  # It is noted already.
+            except httpx.HTTPError as error:
+                load.failures.append(repr(error))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async with httpx.AsyncClient(
+        base_url=f"{shop.url}/api/store", timeout=20, event_hooks={"response": [note]}
+    ) as client:
+        crowd = [asyncio.create_task(shopper(client)) for _ in range(SHOPPERS)]
+        try:
+            yield load
+        finally:
+            over.set()
+            await asyncio.gather(*crowd)
+
+
+async def command(shop: Running, *words: str) -> tuple[int, list[str]]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "banyan.cli", *words, "--data", str(shop.data)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await process.communicate()
+    return process.returncode or 0, told.decode().splitlines()
+
+
+def standing(shop: Running) -> tuple[Standing, ...]:
+    (answer,) = ask(shop.data, Status())
+    assert isinstance(answer, Standings)
+    return answer.processes
+
+
+def named(shop: Running, name: str) -> Standing:
+    return next(one for one in standing(shop) if one.name == name)
+
+
+async def back(shop: Running, victim: Standing) -> Standing | None:
+    now = await asyncio.to_thread(named, shop, victim.name)
+    risen = now.state == "ready" and now.pid != victim.pid and now.restarts > victim.restarts
+    return now if risen else None
+
+
+async def bought(shop: Running, sku: str, refusals: set[int]) -> str | None:
+    """Try to buy, and tell the id of the order; note with which status it was refused."""
+    async with httpx.AsyncClient(base_url=f"{shop.url}/api/store", timeout=15) as client:
+        try:
+            order = (await buy(client, sku, str(uuid4()))).raise_for_status().json()["order"]
+        except httpx.HTTPStatusError as refusal:
+            refusals.add(refusal.response.status_code)
+            return None
+        except httpx.TransportError:  # There is no gateway.
+            return None
+    return str(order["id"]) if order["state"] == "confirmed" else None
+
+
+async def told_by_mail(shop: Running, order: str) -> bool | None:
+    async with httpx.AsyncClient(base_url=shop.url, headers=shop.admin, timeout=15) as client:
+        answer = await client.get("/api/admin/messages", params={"about": order})
+    return True if answer.is_success and answer.json()["items"] else None
+
+
+async def sound(shop: Running) -> bool | None:
+    return (await doctor(shop))[0] == 0 or None
+
+
+async def come_true(look: Callable[[], Awaitable[T | None]]) -> T:
+    """Look again and again, until there is something to see."""
+    until = time.monotonic() + RECOVERY_SECONDS
+    while (seen := await look()) is None:
+        assert time.monotonic() < until, "it does not come true"
+        await asyncio.sleep(0.2)
+    return seen

@@ -1,0 +1,190 @@
+"""A storm: everything is killed in turn, under shoppers who go on buying."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from banyan.engines.control import Standings, Status, ask
+from banyan.engines.processes import Standing
+from tests.journeys.running import ADA, Running, doctor, lamp_with_units, start, stop
+
+pytestmark = pytest.mark.xdist_group("up")
+
+SHOPPERS = 4
+UNITS = 10_000
+MOST_TRIES = 300
+PAUSE_SECONDS = 0.2
+PATIENCE_SECONDS = 60
+PROCESSES = ("catalog", "pricing", "inventory", "ordering", "payments", "rest")
+TOPOLOGY = """
+[engines]
+postgres = "embedded"
+nats = "embedded"
+gateway = "embedded"
+
+[process.catalog]
+modules = ["catalog", "search"]
+replicas = 2
+
+[process.pricing]
+modules = ["pricing"]
+replicas = 2
+
+[process.inventory]
+modules = ["inventory"]
+replicas = 2
+
+[process.ordering]
+modules = ["ordering", "fulfillment"]
+replicas = 2
+
+[process.payments]
+modules = ["payments"]
+replicas = 2
+
+[process.rest]
+modules = ["*"]
+channels = ["*"]
+replicas = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("storm")
+    topology = folder / "storm.toml"
+    topology.write_text(TOPOLOGY)
+    running = start(folder / "shop", "--topology", str(topology))
+    yield running
+    assert stop(running) == 0
+
+
+class Shoppers:
+    """People who buy one lamp after another, and ask again until they are answered."""
+
+    def __init__(self, shop: Running, sku: str) -> None:
+        self._client = httpx.AsyncClient(base_url=f"{shop.url}/api/store", timeout=30)
+        self._sku = sku
+        self._keys = 0
+        self.over = asyncio.Event()
+        self.orders: list[str] = []
+        self.asked = 0
+        self.failed = 0
+        self.longest_seconds = 0.0
+
+    async def buy_on(self) -> None:
+        """Buy until it is over; what was begun is ended."""
+        while not self.over.is_set():
+            await self._buy()
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _buy(self) -> None:
+        cart = f"/carts/{(await self._ask('POST', '/carts', {}))['id']}"
+        await self._ask("POST", f"{cart}/lines", {"sku": self._sku, "quantity": 1})
+        details = {"email": "ada@example.com", "shipping_address": ADA}
+        await self._ask("PATCH", cart, details)
+        methods = (await self._ask("GET", f"{cart}/shipping-methods", None))["items"]
+        await self._ask("PATCH", cart, {"shipping_method": methods[0]["code"]})
+        payment = {"payment": {"method": "sandbox", "token": "tok_ok"}}
+        order = (await self._ask("POST", f"{cart}/checkout", payment))["order"]
+        while order["state"] == "pending":
+            await asyncio.sleep(PAUSE_SECONDS)
+            order = await self._ask("GET", f"/orders/{order['id']}", None)
+        assert order["state"] == "confirmed", order
+        assert [line["quantity"] for line in order["lines"]] == [1]
+        self.orders.append(order["id"])
+
+    async def _ask(self, method: str, path: str, body: object) -> dict[str, Any]:
+        """Ask until there is an answer that is not our fault; a key makes it one question."""
+        self._keys += 1
+        headers = {"idempotency-key": f"storm-{self._keys}"} if method == "POST" else {}
+        begun, told = time.monotonic(), ""
+        for _ in range(MOST_TRIES):
+            self.asked += 1
+            try:
+                answer = await self._client.request(method, path, json=body, headers=headers)
+                told = answer.text
+            except httpx.TransportError as trouble:
+                told = str(trouble)
+            else:
+                if answer.status_code < 500:
+                    assert answer.is_success, told
+                    self.longest_seconds = max(self.longest_seconds, time.monotonic() - begun)
+                    return answer.json()  # type: ignore[no-any-return]
+            self.failed += 1
+            await asyncio.sleep(PAUSE_SECONDS)
+        raise AssertionError(f"{method} {path} is not answered: {told}")
+
+
+def standings(shop: Running) -> dict[str, Standing]:
+    (told,) = [one for one in ask(shop.data, Status()) if isinstance(one, Standings)]
+    return {one.name: one for one in told.processes}
+
+
+async def strike(shop: Running, name: str, calm_seconds: float) -> float:
+    """Kill a process, and tell how long it takes until another one is ready in its place."""
+    victim = standings(shop)[name]
+    assert victim.pid
+    os.kill(victim.pid, signal.SIGKILL)
+    struck = time.monotonic()
+    while (now := standings(shop)[name]).pid == victim.pid or now.state != "ready":
+        assert time.monotonic() - struck < PATIENCE_SECONDS, f"{name} does not come back"
+        await asyncio.sleep(0.05)
+    recovered = time.monotonic() - struck
+    await asyncio.sleep(calm_seconds)
+    return recovered
+
+
+async def sold(shop: Running) -> list[dict[str, Any]]:
+    """List every order that the shop knows of."""
+    orders: list[dict[str, Any]] = []
+    async with httpx.AsyncClient(base_url=shop.url, headers=shop.admin, timeout=30) as client:
+        params: dict[str, str | int] = {"limit": 100}
+        while True:
+            page = (await client.get("/api/admin/orders", params=params)).raise_for_status().json()
+            orders += page["items"]
+            if page["next"] is None:
+                return orders
+            params["cursor"] = page["next"]
+
+
+@pytest.mark.timeout(400)
+async def test_whatever_is_killed_no_order_is_lost_and_nobody_pays_twice(
+    shop: Running, capsys: pytest.CaptureFixture[str], *, soak: bool
+) -> None:
+    calm_seconds = 3.0 if soak else 0.5
+    sku, _ = await lamp_with_units(shop, UNITS)
+    shoppers = Shoppers(shop, sku)
+    buying = [asyncio.create_task(shoppers.buy_on()) for _ in range(SHOPPERS)]
+    await asyncio.sleep(calm_seconds)
+
+    blows = [*(f"{name}-1" for name in PROCESSES), "nats", "gateway", "postgres"]
+    recovered = {name: await strike(shop, name, calm_seconds) for name in blows}
+    shoppers.over.set()
+    await asyncio.gather(*buying)
+    await shoppers.close()
+    orders = await sold(shop)
+    code, told = await doctor(shop)
+
+    back = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in recovered.items())
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{len(orders)} orders; {shoppers.failed} of {shoppers.asked} requests failed; "
+            f"the longest wait was {shoppers.longest_seconds:.1f} s; back after: {back}\n"
+        )
+    assert len(set(shoppers.orders)) == len(shoppers.orders)
+    confirmed = {order["id"] for order in orders if order["state"] == "confirmed"}
+    assert confirmed == set(shoppers.orders)
+    assert {order["state"] for order in orders} == {"confirmed"}
+    assert code == 0, told
