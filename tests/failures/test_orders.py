@@ -42,7 +42,7 @@ ONE_LAMP = 4999 + 490
 @pytest.mark.parametrize(
     ("challenged", "purchases"), [(False, 400), (True, 100)], ids=["at once", "after a challenge"]
 )
-async def test_d1_browser_and_webhook_meet_a_thousand_times_for_one_order_and_one_capture_each(
+async def test_d1_however_often_browser_and_webhook_meet_there_is_one_order_and_one_capture_each(
     shop: Shop, *, challenged: bool, purchases: int, soak: bool
 ) -> None:
     """Over both links, and with `make soak`; else a quarter of them."""

@@ -1,6 +1,7 @@
 """A data folder, held by one process at a time."""
 
 import fcntl
+import hashlib
 import os
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,15 @@ class DataFolder:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+    @property
+    def name(self) -> str:
+        """What a server of this folder calls itself, so that it is known from those of others.
+
+        The inode is in it because a container may have a folder of the same path.
+        """
+        identity = f"{self.path} {self.path.stat().st_ino}"
+        return f"banyan-{hashlib.sha256(os.fsencode(identity)).hexdigest()[:12]}"
 
     def claim(self) -> None:
         """Make the folder ours, or name the process that has it."""

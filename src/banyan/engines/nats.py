@@ -1,8 +1,6 @@
 """An embedded NATS server with JetStream: the one of the wheel, kept in a folder of our own."""
 
 import asyncio
-import hashlib
-import os
 import secrets
 import shutil
 import socket
@@ -96,7 +94,7 @@ class EmbeddedNats:
         """Describe the server to a `Supervisor`, which says `ready` when it takes connections."""
         return _Server(
             name=SERVER,
-            argv=[str(_program()), "--config", str(self._configuration), "--name", self._name],
+            argv=[str(_program()), "--config", str(self._configuration), "--name", self._held.name],
             folder=self.folder,
         )
 
@@ -116,7 +114,7 @@ class EmbeddedNats:
             store=self.folder,
             shown=self.credentials(SERVER),
             processes=processes,
-            name=self._name,
+            name=self._held.name,
             durable=self._durable,
         )
         with disk_trouble_explained(self.folder):
@@ -124,15 +122,6 @@ class EmbeddedNats:
             draft.write_text(text)
             draft.replace(self._configuration)
         self._signal(SIGHUP)
-
-    @property
-    def _name(self) -> str:
-        """What the server calls itself, and what its command ends in.
-
-        The inode is in it because a container may have a folder of the same path.
-        """
-        identity = f"{self.folder} {self.folder.stat().st_ino}"
-        return f"banyan-{hashlib.sha256(os.fsencode(identity)).hexdigest()[:12]}"
 
     def _end_predecessor(self) -> None:
         """End the server that a killed predecessor left running.
@@ -155,7 +144,7 @@ class EmbeddedNats:
         return [
             process
             for process in psutil.process_iter(["cmdline"])
-            if (words := process.info["cmdline"]) and words[-2:] == ["--name", self._name]
+            if (words := process.info["cmdline"]) and words[-2:] == ["--name", self._held.name]
         ]
 
     def _signal(self, number: Signals) -> None:

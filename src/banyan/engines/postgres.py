@@ -1,7 +1,6 @@
 """An embedded PostgreSQL: the server of the wheel, kept in a folder of our own."""
 
 import errno
-import hashlib
 import os
 import secrets
 import shutil
@@ -167,19 +166,10 @@ class EmbeddedPostgres:
         near = self.folder / "socket"
         if _holds_socket(near):
             return near
-        far = Path(tempfile.gettempdir()) / self._name
+        far = Path(tempfile.gettempdir()) / self._held.name
         if _holds_socket(far):
             return far
         raise EngineError(f"The path {far} is too long for a socket: set a shorter TMPDIR.")
-
-    @property
-    def _name(self) -> str:
-        """What the server calls itself; its processes bear it in their titles or commands.
-
-        The inode is in it because a container may have a folder of the same path.
-        """
-        identity = f"{self.folder} {self.folder.stat().st_ino}"
-        return f"banyan-{hashlib.sha256(os.fsencode(identity)).hexdigest()[:12]}"
 
     def _bring_up(self) -> None:
         programs = installed_programs()
@@ -223,7 +213,7 @@ class EmbeddedPostgres:
         """Say by which command a cluster is made."""
         self._say(f"initializing PostgreSQL {_major()} in {self.folder}")
         self._write_secret(self._password_file, secrets.token_urlsafe(32), account)
-        options = [f"--pwfile={self._password_file}", f"--set=cluster_name={self._name}"]
+        options = [f"--pwfile={self._password_file}", f"--set=cluster_name={self._held.name}"]
         return [programs / "initdb", "-D", fresh, *_INITDB, *options]
 
     def _write_secret(self, file: Path, secret: str, account: Account) -> None:
@@ -279,7 +269,7 @@ class EmbeddedPostgres:
         settings = {
             **self._settings,
             "unix_socket_directories": f'"{listed}"',
-            "cluster_name": self._name,
+            "cluster_name": self._held.name,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         beginning = self._log_size()
@@ -311,7 +301,7 @@ class EmbeddedPostgres:
 
     def _processes(self) -> list[psutil.Process]:
         """Find the processes of this folder's server, or of its making."""
-        title, option = f"postgres: {self._name}: ", f"cluster_name={self._name}"
+        title, option = f"postgres: {self._held.name}: ", f"cluster_name={self._held.name}"
         return [
             process
             for process in psutil.process_iter(["cmdline"])

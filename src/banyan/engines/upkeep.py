@@ -90,7 +90,7 @@ class _Shop:
     def __init__(self, say: Say) -> None:
         self.database: Tended | None = None
         self.entrance: _Entrance | None = None
-        self._say = say
+        self.say = say
         self._keepers: list[Supervisor] = []
 
     def keeper(
@@ -99,7 +99,7 @@ class _Shop:
         """Make the keeper of some of the shop's processes."""
         made = Supervisor(
             children,
-            say=self._say,
+            say=self.say,
             greet=self._greet,
             grace_seconds=GRACE_SECONDS,
             closing=closing,
@@ -135,7 +135,7 @@ class _Shop:
 
     def _greet(self, one: Standing) -> None:
         told = " ".join(word for word in (one.name, "ready", one.place) if word)
-        self._say(f"{told} ({one.memory_bytes / 1e6:.0f} MB)")
+        self.say(f"{told} ({one.memory_bytes / 1e6:.0f} MB)")
 
 
 async def _attend(
@@ -210,7 +210,7 @@ async def _entrance(
     assert operator, "a gateway needs the broker's word on who is there"
     await operator.open()
     try:
-        entrance = _Entrance(operator, envoy)
+        entrance = _Entrance(operator, envoy, shop.say)
         await entrance.look()
         listening.close()
         following = asyncio.create_task(entrance.follow())
@@ -224,8 +224,9 @@ async def _entrance(
 class _Entrance:
     """What the gateway is shown: who is there, and every change."""
 
-    def __init__(self, operator: Broker, envoy: EmbeddedEnvoy) -> None:
+    def __init__(self, operator: Broker, envoy: EmbeddedEnvoy, say: Say) -> None:
         self._operator = operator
+        self._say = say
         self._roll = Roll(operator)
         self._envoy = envoy
         self._shown: frozenset[Replica] = frozenset()
@@ -243,8 +244,11 @@ class _Entrance:
         """Show every change; as long as the broker is away, things stay as they are."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if self._operator.connected:
-                await self.look()
+            try:
+                if self._operator.connected:
+                    await self.look()
+            except Exception as trouble:  # noqa: BLE001 - who stops looking sends people astray
+                self._say(f"the gateway is not shown who is there: {trouble!r}")
 
     async def shows(self, instance: str) -> None:
         """Return once an instance is shown; one that nobody hears of is no help."""

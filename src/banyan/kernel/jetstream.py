@@ -96,6 +96,8 @@ def broadcast(broker: Broker) -> Carrier:
     """Carry events to the stream; it is done when all of them are confirmed to be kept."""
 
     async def carry(envelopes: Sequence[Envelope]) -> None:
+        if not broker.connected:
+            raise Unavailable(what="nats")
         streams = broker.streams()
         try:
             async with asyncio.timeout(CARRY_SECONDS):
@@ -157,6 +159,9 @@ class Listener:
                 telemetry.log(__name__).warning(
                     "not heard", module=self._module, error=type(trouble).__name__
                 )
+                await asyncio.sleep(PAUSE_SECONDS)
+            except Exception as defect:  # noqa: BLE001 - the loop outlives every defect
+                telemetry.log(__name__).error("listener", module=self._module, exc_info=defect)
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _take_in(self, messages: Sequence[Msg]) -> None:

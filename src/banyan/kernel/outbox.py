@@ -18,7 +18,7 @@ from banyan.kernel.contract import Value
 from banyan.kernel.database import DOWN, Database, Record, Transaction, convert_all
 from banyan.kernel.doors import through
 from banyan.kernel.event import Envelope, Reaction
-from banyan.kernel.link import calling
+from banyan.kernel.link import Unavailable, calling
 
 BATCH = 100
 MOST_ATTEMPTS = 8
@@ -57,7 +57,19 @@ class Outbox:
         self.carry = carry
 
     async def relay(self) -> int:
-        """Carry one batch onward and return its size; a crash in between carries it again."""
+        """Carry one batch onward and return its size; a crash in between carries it again.
+
+        A carrier that is away holds up nothing else: what was told waits here.
+        """
+        try:
+            return await self._carry_on()
+        except Unavailable as away:
+            telemetry.log(__name__).warning(
+                "not carried", module=self.database.module, what=away.what
+            )
+            return 0
+
+    async def _carry_on(self) -> int:
         async with self.database.begin() as tx:
             rows = await tx.all(
                 "SELECT number, id, $2::text AS source, type, time, body AS data, traceparent "
