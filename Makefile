@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check format docs lock clean
+.PHONY: help run test soak bench check format docs words lock clean
 
 BIN := .venv/bin
 STEPS := style types imports migrations templates
@@ -12,8 +12,8 @@ run: ## Start the shop: ARGS="--port 8001 --empty"; Ctrl-C stops all of it
 	@requirements/install run
 	@exec $(BIN)/banyan up $(ARGS)
 
-# One more than there are cores, because tests wait for servers, too.
-PYTEST_ARGS ?= --numprocesses $(shell python3 -c 'import os; print(os.cpu_count() + 1)') --dist loadgroup
+# Two more than there are cores, because tests wait for servers and browsers, too.
+PYTEST_ARGS ?= --numprocesses $(shell python3 -c 'import os; print(os.cpu_count() + 2)') --dist loadgroup
 
 test: ## Run every test: PYTEST_ARGS="tests/kernel -k saga"
 	@requirements/install dev
@@ -23,7 +23,12 @@ soak: ## Run what takes long, and print its figures
 	@requirements/install dev
 	@exec $(BIN)/python -m pytest --soak --numprocesses 2 --dist loadgroup --timeout 580 $(SOAKED)
 
-SOAKED := tests/journeys/test_storm.py tests/journeys/test_crash_sweep.py tests/failures/test_orders.py
+SOAKED := $(addprefix tests/journeys/, test_storm.py test_crash_sweep.py test_crash_apart.py test_up.py \
+	test_api.py test_bad_input.py test_doors.py) tests/failures/test_orders.py
+
+bench: ## Measure what operations cost: ARGS="--products 1000 --seconds 8"
+	@requirements/install dev
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 check: ## Check style, types, imports between modules, migrations and templates
 	@requirements/install dev
@@ -37,6 +42,17 @@ format: ## Rewrite the code in the one style
 docs: ## Write docs/reference from the code; ARGS=released promises what it says
 	@requirements/install dev
 	@$(BIN)/python -m banyan.kernel.reference docs/reference $(ARGS)
+
+words: ## Gather what the storefront says into its catalogs, for translators
+	@requirements/install dev
+	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --sort-output --no-location \
+		--project Banyan --output-file $(STOREFRONT)/words/messages.pot $(STOREFRONT)
+	@$(BIN)/pybabel --quiet update --input-file $(STOREFRONT)/words/messages.pot --no-fuzzy-matching \
+		--ignore-obsolete --ignore-pot-creation-date --width 100 --locale de \
+		--output-file $(STOREFRONT)/words/de.po
+	@rm $(STOREFRONT)/words/messages.pot
+
+STOREFRONT := src/banyan/channels/storefront
 
 lock: ## Lock the requirements with hashes; ARGS=--upgrade takes newer ones
 	@requirements/install dev

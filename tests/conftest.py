@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.nodeid import NodeId
 
 from banyan.engines.postgres import EmbeddedPostgres
 from banyan.kernel.link import Link, direct, wire
@@ -14,11 +15,25 @@ from tests.engines.brokers import LentNats, lent
 
 LINKS: dict[str, Link] = {"direct": direct, "wire": wire}
 NO_NEED_TO_SURVIVE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+NOBODY_GUESSES = {"scram_iterations": "1"}
+"""Connections are opened by the thousand, and a password is made costly to try."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `make soak` take its time."""
     parser.addoption("--soak", action="store_true", help="Do all of what is else done in part.")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of a group together: pytest-xdist 3.8 fails to, with pytest 9.2 in silence.
+
+    It writes the group into an attribute by which pytest names its tests no longer.
+    """
+    if getattr(config.option, "loadgroup", False):
+        for item in items:
+            if group := item.get_closest_marker("xdist_group"):
+                item._id = NodeId.parse(f"{item.nodeid}@{group.args[0]}")  # noqa: SLF001 - see above
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +46,8 @@ def soak(request: pytest.FixtureRequest) -> bool:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Run a PostgreSQL server whose data nobody will miss."""
     folder: Path = tmp_path_factory.mktemp("postgres")
-    with EmbeddedPostgres(folder, lambda _: None, settings=NO_NEED_TO_SURVIVE) as postgres:
+    settings = NO_NEED_TO_SURVIVE | NOBODY_GUESSES
+    with EmbeddedPostgres(folder, lambda _: None, settings=settings) as postgres:
         yield Server(postgres.dsn())
 
 

@@ -13,8 +13,10 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from importlib.util import LazyLoader, find_spec, module_from_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App as Commands
 from cyclopts import Parameter
@@ -23,16 +25,36 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from banyan.engines import control, manifests, opening, upkeep
-from banyan.engines.estate import Estate
+from banyan.engines import control
 from banyan.engines.legible import legible
 from banyan.engines.trouble import EngineError
-from banyan.kernel import health, topology
-from banyan.kernel.app import App, House, discover
-from banyan.kernel.graph import as_mermaid, as_text, graph
-from banyan.kernel.serve import run
+from banyan.kernel import topology
 from banyan.kernel.settings import Misconfigured, environment
 from banyan.kernel.topology import hints
+
+if TYPE_CHECKING:
+    from banyan.engines import estate, manifests, opening, upkeep
+    from banyan.kernel import app as houses
+    from banyan.kernel import graph, health, serve
+    from banyan.kernel.app import App, House
+else:
+
+    def later(name: str) -> ModuleType:
+        """Import a module when something in it is first used."""
+        if name not in sys.modules:
+            spec = find_spec(name)
+            spec.loader = LazyLoader(spec.loader)
+            sys.modules[name] = module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[name])
+        return sys.modules[name]
+
+    # Whoever looks after a shop that runs needs nothing of the house that it is made of.
+    houses, graph, health, serve = (
+        later(f"banyan.kernel.{name}") for name in ("app", "graph", "health", "serve")
+    )
+    estate, manifests, opening, upkeep = (
+        later(f"banyan.engines.{name}") for name in ("estate", "manifests", "opening", "upkeep")
+    )
 
 commands = Commands(
     name="banyan",
@@ -45,6 +67,7 @@ console = Console(highlight=False)
 Data = Annotated[Path, Parameter(help="Where this shop keeps its data.")]
 File = Annotated[Path | None, Parameter(help="A topology file; without one, all is one process.")]
 SHOWN = 10
+Kind = Literal["kubernetes", "compose", "envoy", "nats", "certificates"]
 LOCAL = "127.0.0.1"
 HERE = Path(".banyan")
 """The data folder of a shop unless another is named."""
@@ -53,7 +76,8 @@ HERE = Path(".banyan")
 def main() -> None:
     """Run one command; what an operator can mend is told in a sentence."""
     try:
-        _add_plugin_commands(discover())
+        if sys.argv[1:2] not in ([name] for name in ("status", "scale", "restart")):
+            _add_plugin_commands(houses.discover())
         sys.exit(commands())
     except (Misconfigured, EngineError) as trouble:
         console.print(f"[red]banyan cannot do that:[/red] {escape(str(trouble))}", soft_wrap=True)
@@ -72,12 +96,12 @@ def up(
     empty: Annotated[bool, Parameter(negative="", help="Begin without the demo shop.")] = False,
 ) -> int:
     """Run a whole shop on this machine until Ctrl-C."""
-    house, shop = discover(), _estate(data, topology)
+    house, shop = houses.discover(), _estate(data, topology)
     with contextlib.ExitStack() as stack:
         stack.enter_context(shop.own())
         listening = stack.enter_context(upkeep.listening(port))
         stack.enter_context(shop)
-        run(opening.prepare(house, shop, _say, empty=empty))
+        serve.run(opening.prepare(house, shop, _say, empty=empty))
         serving = partial(opening.serve_process, house, shop, _say)
         gc.freeze()  # Workers that are forked share what is loaded by now.
         asyncio.run(upkeep.keep_up(house, shop, listening, workers, topology, serving, _say))
@@ -99,7 +123,7 @@ def serve_process(
     data: Data = HERE,
 ) -> int:
     """Run one process of a shop, as a container would."""
-    house, shop = discover(), _estate(data, topology)
+    house, shop = houses.discover(), _estate(data, topology)
     name = instance or socket.gethostname()
     return opening.serve_process(house, shop, _say, process, name, fd, (host, port))
 
@@ -151,7 +175,7 @@ def _change(data: Path, request: control.Request) -> int:
 def migrate(*, topology: File = None, data: Data = HERE) -> int:
     """Bring the database up to date."""
     with _estate(data, topology) as shop:
-        applied = run(opening.migrate(discover(), shop, _say))
+        applied = serve.run(opening.migrate(houses.discover(), shop, _say))
     console.print(f"{applied} migrations applied" if applied else "the database is up to date")
     return 0
 
@@ -160,7 +184,7 @@ def migrate(*, topology: File = None, data: Data = HERE) -> int:
 def seed(*, topology: File = None, data: Data = HERE) -> int:
     """Fill an empty shop with something to look at; a shop with data is left alone."""
     with _estate(data, topology) as shop:
-        run(opening.prepare(discover(), shop, _say, empty=False))
+        serve.run(opening.prepare(houses.discover(), shop, _say, empty=False))
     return 0
 
 
@@ -168,7 +192,7 @@ def seed(*, topology: File = None, data: Data = HERE) -> int:
 def check(*, topology: File = None) -> int:
     """Say whether a topology can work, and if not, what to change."""
     told = _read(topology)
-    _check(discover(), told)
+    _check(houses.discover(), told)
     console.print("the topology is sound")
     for hint in hints(told):
         console.print(escape(f"hint: {hint}"), soft_wrap=True)
@@ -177,14 +201,14 @@ def check(*, topology: File = None) -> int:
 
 @commands.command
 def render(
-    kind: manifests.Kind,
+    kind: Kind,
     /,
     *,
     topology: File = None,
     out: Annotated[Path | None, Parameter(help="A folder for files; else they are shown.")] = None,
 ) -> int:
     """Write what other programs need to run this topology; never a password."""
-    house, told = discover(), _read(topology, {})
+    house, told = houses.discover(), _read(topology, {})
     _check(house, told)
     text = topology.read_text(encoding="utf-8") if topology else ""
     if out is None:
@@ -202,9 +226,9 @@ def show_graph(
     style: Annotated[Literal["text", "mermaid"], Parameter(name="--format")] = "text",
 ) -> int:
     """Show which module asks and hears which, and where each runs."""
-    house, told = discover(), _read(topology)
+    house, told = houses.discover(), _read(topology)
     _check(house, told)
-    print((as_mermaid if style == "mermaid" else as_text)(house.modules, told))
+    print((graph.as_mermaid if style == "mermaid" else graph.as_text)(house.modules, told))
     return 0
 
 
@@ -248,16 +272,19 @@ def _with_shop(
 ) -> int:
     """Do something in a running or stopped shop."""
 
-    async def inside(shop: Estate) -> int:
-        house = discover()
+    async def inside(shop: estate.Estate) -> int:
+        house = houses.discover()
         async with AsyncExitStack() as stack:
             if shop.started:
                 await stack.enter_async_context(upkeep.with_companions(house, shop, _say_aside))
             app = opening.assemble(house, shop, f"cli-{os.getpid()}")
-            return await work(await stack.enter_async_context(opening.opened(app, at_work=at_work)))
+            await stack.enter_async_context(opening.opened(app, at_work=at_work))
+            if not at_work:
+                await stack.enter_async_context(opening.carrying(app, shop))
+            return await work(app)
 
     with _estate(data, file, say=_say_aside) as shop:
-        return int(run(inside(shop)))
+        return int(serve.run(inside(shop)))
 
 
 def _add_plugin_commands(house: House) -> None:
@@ -305,10 +332,12 @@ def _as_command(function: Callable[..., Awaitable[int]]) -> Callable[..., int]:
     return command
 
 
-def _estate(data: Path, file: Path | None, say: Callable[[str], None] | None = None) -> Estate:
+def _estate(
+    data: Path, file: Path | None, say: Callable[[str], None] | None = None
+) -> estate.Estate:
     told = _read(file)
-    _check(discover(), told)
-    return Estate(data, told, say or _say)
+    _check(houses.discover(), told)
+    return estate.Estate(data, told, say or _say)
 
 
 def _read(file: Path | None, told: Mapping[str, str] | None = None) -> topology.Topology:
@@ -320,7 +349,7 @@ def _check(house: House, told: topology.Topology) -> None:
         told,
         modules=[module.name for module in house.modules],
         channels=[channel.name for channel in house.channels],
-        needs=graph(house.modules),
+        needs=graph.graph(house.modules),
     )
 
 

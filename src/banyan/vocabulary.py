@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, NewType
 from uuid import UUID
@@ -38,6 +39,9 @@ Email = Annotated[
         max_length=254,
     ),
 ]
+Moment = Annotated[datetime, Meta(tz=True)]
+"""A point in time, told with its offset (RFC 3339)."""
+
 Quantity = Annotated[int, Meta(ge=1, le=10_000, description="Units, from 1 to 10,000.")]
 Texts = dict[Locale, str]
 """The same text in several languages."""

@@ -9,10 +9,12 @@ from pathlib import Path
 from banyan.engines.postgres import EmbeddedPostgres, installed_programs
 from tests.engines.life import alive
 
+# Whoever was started in the background of a shell would be deaf to SIGINT.
 OWNER = """
-import sys
+import signal, sys
 from pathlib import Path
 from banyan.engines.postgres import EmbeddedPostgres
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with EmbeddedPostgres(Path(sys.argv[1]), lambda line: print(line, flush=True)):
     print("ready", flush=True)
     sys.stdin.read()

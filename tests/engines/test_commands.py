@@ -13,6 +13,9 @@ from banyan.kernel.settings import environment
 
 MICROSERVICES = Path(__file__).parents[2] / "topology" / "microservices.toml"
 
+MOST_MODULES = 400
+"""Of Python, of libraries and of the house, of which the whole has twice as many."""
+
 TWICE = """
 [engines]
 nats = "embedded"
@@ -99,3 +102,29 @@ def test_several_processes_without_a_gateway_are_sound_with_a_hint(tmp_path: Pat
     assert checked.returncode == 0
     assert "hint: There is no one entrance" in checked.stdout
     assert whole.stdout == "the topology is sound\n"
+
+
+@pytest.mark.parametrize("command", [["status"], ["scale", "catalog=2"], ["restart", "catalog"]])
+def test_who_looks_after_a_running_shop_does_not_load_the_house(
+    tmp_path: Path, command: list[str]
+) -> None:
+    script = (
+        "import atexit, sys\n"
+        "from banyan.cli import main\n"
+        "atexit.register(lambda: print('loaded', *sorted(sys.modules)))\n"
+        "main()\n"
+    )
+
+    told = subprocess.run(
+        [sys.executable, "-c", script, *command, "--data", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+
+    loaded = set(told[told.index("loaded") :].split())
+    assert "no shop runs in" in told
+    assert {"banyan.cli", "banyan.engines.control"} <= loaded
+    assert not {one.partition(".")[0] for one in loaded} & {"litestar", "asyncpg", "nats", "httpx"}
+    assert not [one for one in loaded if one.startswith(("banyan.modules", "banyan.plugins"))]
+    assert len(loaded) < MOST_MODULES

@@ -100,7 +100,8 @@ def test_servers_that_are_elsewhere_are_not_run_here(tmp_path: Path) -> None:
     file = tmp_path / "topology.toml"
     file.write_text(
         "[engines]\nnats = 'tls://far:4222'\n"
-        "[engines.postgres]\ndefault = 'postgresql://far/shop'\nsearch = 'postgresql://near/found'"
+        "[engines.postgres]\ndefault = 'postgresql://far/shop'\nsearch = 'postgresql://near/found'\n"
+        "[engines.replica]\ndefault = 'postgresql://copy/shop'"
     )
 
     services = compose.render(discover(), read(file))["services"]
@@ -109,6 +110,9 @@ def test_servers_that_are_elsewhere_are_not_run_here(tmp_path: Path) -> None:
     assert set(services) == {"migrate", "monolith"}
     assert told["BANYAN_ENGINES_NATS"] == "tls://far:4222"
     assert "banyan_search:${BANYAN_SEARCH_PASSWORD:?}@near/found" in told["BANYAN_ENGINES_POSTGRES"]
+    assert "banyan_catalog:${BANYAN_CATALOG_PASSWORD:?}@copy/shop" in told["BANYAN_ENGINES_REPLICA"]
+    assert "banyan_search" not in told["BANYAN_ENGINES_REPLICA"]
+    assert services["migrate"]["environment"]["BANYAN_ENGINES_REPLICA"] == "{}"
     assert services["migrate"]["environment"]["BANYAN_ENGINES_POSTGRES"] == (
         '{"default":"${BANYAN_DEFAULT_ADMINISTRATOR:?}","search":"${BANYAN_SEARCH_ADMINISTRATOR:?}"}'
     )

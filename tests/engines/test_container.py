@@ -29,6 +29,7 @@ nats = "embedded"
 modules = ["catalog", "search"]
 [process.rest]
 modules = ["*"]
+channels = ["*"]
 """
 TOKEN = "bny_of-the-shopkeeper"
 LOOPBACK = "127.0.0.2"

@@ -96,7 +96,9 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     assert document["status"] == answer.status_code
     assert document["type"] == f"/problems/{document['code']}"
     assert document["title"]
-    assert document["trace_id"]
+    assert document["trace_id"].removesuffix(" -") == answer.headers["trace-id"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
     return answer.status_code, document["code"]
 
 
@@ -242,12 +244,15 @@ async def test_what_cannot_be_meant_well_is_refused_at_the_door(tmp_path: Path) 
             full = await shop.client.post(TOY, content=bytes(most))
             over = await shop.client.post(TOY, content=bytes(most + 1))
             slash = await shop.client.get(httpx.URL("/api/store/toys/a%2Fb"))
+            nul = await shop.client.get(httpx.URL("/api/store/toys/a%00b"))
             wordy = await shop.client.get(TOY, headers={"x-words": "x" * 40_000})
             twice = await shop.client.get("/api//store/x/../toys/train")
 
     assert (full.status_code, shelf.heard[0].size) == (200, most)
     assert problem(over) == (413, "body_too_large")
-    assert problem(slash) == (400, "bad_request")
+    assert over.json()["limit_bytes"] == most
+    assert problem(slash) == problem(nul) == (400, "bad_request")
+    assert [one["parameter"] for one in nul.json()["errors"]] == ["path"]
     assert problem(wordy) == (431, "headers_too_large")
     assert (twice.status_code, shelf.heard[-1].path) == (200, TOY)
     assert len(shelf.heard) == 2

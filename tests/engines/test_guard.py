@@ -32,7 +32,6 @@ def owner(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
         [sys.executable, "-c", OWNER, script, str(grace_seconds)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
         yield process

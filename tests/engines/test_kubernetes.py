@@ -2,18 +2,26 @@
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
-from banyan.engines import kubernetes
 from banyan.engines.routing import paths
 from banyan.kernel.app import discover
 from banyan.kernel.settings import Misconfigured
-from banyan.kernel.topology import Topology, read
+from banyan.kernel.topology import read
+from tests.engines.cluster import (
+    Json,
+    filled,
+    objects,
+    pods,
+    rendered,
+    text_of,
+    topology,
+    variables,
+)
 
 TOPOLOGY = Path(__file__).parents[2] / "topology"
 SHIPPED = ["monolith", "checkout-apart", "microservices"]
@@ -37,43 +45,6 @@ monitoring_namespace = "monitoring"
 [settings.deploy.egress]
 payments = [443]
 """
-
-Json = dict[str, Any]
-
-
-def text_of(name: str, more: str = "") -> str:
-    return (TOPOLOGY / f"{name}.toml").read_text() + more
-
-
-def rendered(folder: Path, text: str) -> dict[str, list[Json]]:
-    return kubernetes.render(discover(), topology(folder, text), text)
-
-
-def topology(folder: Path, text: str) -> Topology:
-    file = folder / "topology.toml"
-    file.write_text(text)
-    return read(file)
-
-
-def objects(manifests: Mapping[str, list[Json]], kind: str) -> dict[str, Json]:
-    """Find what is of a kind, by name."""
-    return {
-        one["metadata"]["name"]: one
-        for listed in manifests.values()
-        for one in listed
-        if one["kind"] == kind
-    }
-
-
-def pods(manifests: Mapping[str, list[Json]]) -> Iterator[Json]:
-    for kind in ("Deployment", "StatefulSet", "Job"):
-        for one in objects(manifests, kind).values():
-            yield one["spec"]["template"]
-
-
-def variables(workload: Json) -> dict[str, Json]:
-    (container,) = workload["spec"]["template"]["spec"]["containers"]
-    return {one["name"]: one for one in container["env"]}
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +79,7 @@ def test_a_process_gets_the_logins_of_its_own_modules_and_no_others(
 ) -> None:
     told = variables(objects(full, "Deployment")["catalog"])
     keys = [one["valueFrom"]["secretKeyRef"] for one in told.values() if "valueFrom" in one]
-    filled = {
-        name: re.sub(r"\$\((\w+)\)", r"postgresql://\1@far", one["value"])
-        for name, one in told.items()
-        if name.startswith("BANYAN_ENGINES_") and "value" in one
-    }
-    inside = read(topology_file(tmp_path), environment=filled).engines
+    inside = read(topology_file(tmp_path), environment=filled(told)).engines
 
     assert keys == [
         {"name": "postgres", "key": "catalog"},

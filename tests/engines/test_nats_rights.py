@@ -104,6 +104,26 @@ async def test_a_process_may_ask_and_answer_as_it_was_granted(granted: LentNats)
     assert (received.data, answer.data, errors) == (b"?", b"42", [])
 
 
+async def test_who_tends_a_module_may_ask_what_others_may_not(granted: LentNats) -> None:
+    errors: list[str] = []
+    granted.grant({"office": permissions("office", hosts=(), asks=(), tends={"pricing"})})
+    async with (
+        speaking(granted, "pricing", errors=errors) as pricing,
+        speaking(granted, "office", errors=errors) as office,
+    ):
+        asked = await pricing.subscribe("banyan.call.pricing.backstage.*", queue="pricing")
+        await settled(pricing)
+
+        await office.publish("banyan.call.pricing.backstage.health", b"?")
+        received = await asked.next_msg(5)
+        assert errors == []
+        await office.publish("banyan.call.pricing.quote", b"?")
+        await settled(office)
+
+    assert received.data == b"?"
+    assert len(errors) == 1
+
+
 async def test_each_module_of_a_process_may_answer_a_call_to_everybody(granted: LentNats) -> None:
     errors: list[str] = []
     async with (
@@ -158,7 +178,7 @@ async def test_a_process_tells_and_hears_by_its_own_consumer(
         "banyan.call.payments.authorize",
         "banyan.call.catalog.products",
         "banyan.event.payments.captured.v1",
-        "banyan.dead.payments",
+        "banyan.call.pricing.backstage.replay",
         "_INBOX_pricing.1.2",
         "_INBOX.1.2",
         "$SRV.PING",
@@ -206,6 +226,7 @@ async def test_a_process_may_not_tell_ask_or_reach_for_what_it_was_not_granted(
         "banyan.call.payments.*",
         "banyan.call.*.*",
         "banyan.call.pricing.quote",
+        "banyan.call.pricing.backstage.*",
         "_INBOX_pricing.>",
         "_INBOX.>",
         "*.>",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
@@ -70,7 +71,7 @@ MANY = """
     INSERT INTO catalog.products
     SELECT id, 'p-' || n, 'Product ' || n, CASE n % 100 WHEN 0 THEN 'draft' ELSE 'published' END,
         '', '', 'standard', '{}', '{}', '{}', '[]', jsonb_build_array(jsonb_build_object('sku', n)),
-        '[]', '{}', 1
+        '[]', '{}', 1, now() - n * interval '1 second'
     FROM (SELECT n, md5(n::text)::uuid AS id FROM generate_series(1, 50000) AS n) AS numbered;
     INSERT INTO catalog.claims SELECT 'slug', slug, id FROM catalog.products;
     INSERT INTO catalog.claims SELECT 'sku', slug || '-s', id FROM catalog.products;
@@ -94,8 +95,13 @@ async def test_f4_and_f14_nothing_reads_or_counts_the_whole_catalog(
         await store.products_after(explained, somewhere, 24)
         await store.products_in_state(explained, "draft", somewhere, 24)
         await store.products_like(explained, "4711", None, somewhere, 24)
+        await store.edited(explained, [], None, None, None, 24)
+        await store.edited(
+            explained, [], "draft", None, (datetime(2026, 1, 1, tzinfo=UTC), somewhere), 24
+        )
+        await store.edited(explained, ["4711", "4712"], None, None, None, 24)
 
-    assert len(explained.plans) == 5
+    assert len(explained.plans) == 8
     for sql, plan in explained.plans.items():
         assert "Seq Scan" not in plan, f"{sql}\n{plan}"
         assert "count(" not in sql.lower()

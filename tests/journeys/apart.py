@@ -13,7 +13,8 @@ from banyan.kernel import topology
 from banyan.kernel.app import App, House, Room
 from banyan.kernel.jetstream import provision
 from banyan.kernel.nats import Broker
-from banyan.kernel.subjects import DEAD, EVENTS, permissions
+from banyan.kernel.subjects import EVENTS, permissions
+from banyan.kernel.topology import Topology
 from tests.engines.brokers import LentNats
 
 C = TypeVar("C")
@@ -50,36 +51,65 @@ class Apart:
         return self.visitor.ask(protocol)
 
 
+def granted(name: str, house: House, nats: LentNats) -> Topology:
+    """Let in the processes of a topology file, and somebody who visits them."""
+    told = topology.read(TOPOLOGIES / f"{name}.toml")
+    visiting = permissions(VISITOR, hosts=(), asks=[module.name for module in house.modules])
+    nats.grant({**grants(house, told), VISITOR: visiting})
+    return told
+
+
+@asynccontextmanager
+async def streams(house: House, nats: LentNats) -> AsyncIterator[None]:
+    """Have the stream of events, and take it away with all that was told."""
+    operator = Broker(nats.url, "operator", nats.credentials("operator"))
+    await operator.open()
+    try:
+        heard = {m.name: [one.event for one in m.reactions] for m in house.modules if m.reactions}
+        await provision(operator, heard)
+        yield
+        await operator.streams().delete_stream(EVENTS)
+    finally:
+        await operator.close()
+
+
+@asynccontextmanager
+async def alone(
+    make: Callable[..., App], nats: LentNats, process: str, hosts: Collection[str]
+) -> AsyncIterator[App]:
+    """Open one process, which answers but has no background."""
+    app = make(hosts=hosts, broker=Broker(nats.url, process, nats.credentials(process)))
+    try:
+        await app.open()
+        await app.answer({})
+        yield app
+    finally:
+        await app.close()
+
+
+@asynccontextmanager
+async def joined(
+    told: Topology, house: House, nats: LentNats, make: Callable[..., App]
+) -> AsyncIterator[Apart]:
+    """Open all processes of a topology, and a visitor."""
+    names = [module.name for module in house.modules]
+    async with AsyncExitStack() as stack:
+        processes = [
+            await stack.enter_async_context(
+                alone(make, nats, process.name, told.modules_of(process, names))
+            )
+            for process in told.processes
+            if not process.external
+        ]
+        visitor = await stack.enter_async_context(alone(make, nats, VISITOR, ()))
+        yield Apart(visitor=visitor, processes=processes)
+
+
 @asynccontextmanager
 async def apart(
     name: str, house: House, nats: LentNats, make: Callable[..., App]
 ) -> AsyncIterator[Apart]:
     """Open the processes of a topology file; `make` is told whom each hosts, and its broker."""
-    told = topology.read(TOPOLOGIES / f"{name}.toml")
-    names = [module.name for module in house.modules]
-    visiting = permissions(VISITOR, hosts=(), asks=names)
-    nats.grant({**grants(house, told), VISITOR: visiting})
-    operator = Broker(nats.url, "operator", nats.credentials("operator"))
-    async with AsyncExitStack() as stack:
-        await operator.open()
-        stack.push_async_callback(operator.close)
-        heard = {m.name: [one.event for one in m.reactions] for m in house.modules if m.reactions}
-        await provision(operator, heard)
-        for stream in (EVENTS, DEAD):
-            stack.push_async_callback(operator.streams().delete_stream, stream)
-
-        async def opened(process: str, hosts: Collection[str]) -> App:
-            app = make(hosts=hosts, broker=Broker(nats.url, process, nats.credentials(process)))
-            stack.push_async_callback(app.close)
-            await app.open()
-            await app.answer({})
-            return app
-
-        yield Apart(
-            processes=[
-                await opened(process.name, told.modules_of(process, names))
-                for process in told.processes
-                if not process.external
-            ],
-            visitor=await opened(VISITOR, ()),
-        )
+    told = granted(name, house, nats)
+    async with streams(house, nats), joined(told, house, nats, make) as shop:
+        yield shop

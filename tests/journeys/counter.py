@@ -9,13 +9,15 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
+from banyan.engines.estate import DATABASE
+from banyan.engines.postgres import EmbeddedPostgres
 from banyan.kernel import health, telemetry
 from banyan.kernel.app import App
 from banyan.kernel.http import build
@@ -24,6 +26,7 @@ from banyan.kernel.serve import run, serve
 from banyan.kernel.telemetry import TelemetrySettings
 from banyan.kernel.testing import Server
 from tests.journeys.house import furnish, house, opened
+from tests.journeys.running import Running, doctor
 from tests.plugins.sandbox_process import SandboxProcess
 
 T = TypeVar("T")
@@ -31,6 +34,7 @@ T = TypeVar("T")
 ADMIN, READER = "bny_admin-of-the-tests", "bny_reader-of-the-tests"
 FORK = multiprocessing.get_context("fork")
 OPENING_SECONDS = 60
+STOCK = 10_000
 PATIENCE_SECONDS = 10
 PAUSE_SECONDS = 0.05
 LOOKS = 50
@@ -51,7 +55,9 @@ class Counter:
 
     url: str
     dsn: str
-    log: Path
+    token: str
+    log: Callable[[], list[str]]
+    """Tells what the shop's processes have written so far, line by line."""
     unsound: Callable[[], list[str]]
     """Lets the doctor look until nothing is under way any more; tells what he finds then."""
 
@@ -63,7 +69,7 @@ class Counter:
     @cached_property
     def admin(self) -> httpx.Client:
         """Step up as somebody who may do everything."""
-        return self.holder_of(ADMIN)
+        return self.holder_of(self.token)
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -73,8 +79,19 @@ class Counter:
 
     def faults(self) -> list[str]:
         """Read what the log calls a fault, or what some module's background could not do."""
-        told = (json.loads(line) for line in self.log.read_text().splitlines())
-        return [str(one) for one in told if one["level"] in ("warning", "error", "critical")]
+        # Of several processes, each line begins with the name of whoever wrote it.
+        told = (json.loads(line[line.index("{") :]) for line in self.log() if "{" in line)
+        return [str(one) for one in told if one.get("level") in ("warning", "error", "critical")]
+
+    def since_now(self) -> Counter:
+        """Stand in front of the same shop, as if it had written nothing yet."""
+        written = len(self.log())
+        return replace(self, log=lambda: self.log()[written:])
+
+    def close(self) -> None:
+        """Step away."""
+        self.shopper.close()
+        self.admin.close()
 
     def holder_of(self, token: str) -> httpx.Client:
         """Step up with a token."""
@@ -95,7 +112,7 @@ def opened_to_the_public(server: Server, bank: SandboxProcess, folder: Path) -> 
         async def attend() -> None:
             telemetry.configure("counter", "one", TelemetrySettings(), stream=log.open("a"))
             async with opened(server, database, bank, folder) as app:
-                await furnish(app)
+                await furnish(app, STOCK)
             async with opened(server, database, bank, folder, at_work=True) as app:
                 face = build(
                     app.routes(),
@@ -124,16 +141,32 @@ def opened_to_the_public(server: Server, bank: SandboxProcess, folder: Path) -> 
             counter = Counter(
                 url=f"http://127.0.0.1:{port}",
                 dsn=server.address(database),
-                log=log,
+                token=ADMIN,
+                log=lambda: log.read_text().splitlines(),
                 unsound=lambda: runner.run(examine()),
             )
             yield counter
-            counter.shopper.close()
-            counter.admin.close()
+            counter.close()
         finally:
             process.terminate()
             process.join(OPENING_SECONDS)
             runner.run(fresh.__aexit__(None, None, None))
+
+
+def at_the_counter_of(shop: Running) -> Counter:
+    """Stand in front of a shop that runs, in however many processes."""
+
+    def examine() -> list[str]:
+        code, told = asyncio.run(doctor(shop))
+        return [told] if code else []
+
+    return Counter(
+        url=shop.url,
+        dsn=EmbeddedPostgres(shop.data / "postgres", print).dsn(database=DATABASE),
+        token=shop.token,
+        log=lambda: shop.said,
+        unsound=examine,
+    )
 
 
 async def _findings(app: App) -> list[str]:

@@ -246,7 +246,7 @@ def test_no_list_goes_on_where_it_never_was(counter: Counter, cursor: str) -> No
         refused(answer, 400, "bad_cursor")
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/store", "/api/store/cart", "/.env", "//x"])
+@pytest.mark.parametrize("path", ["/api", "/api/store", "/api/store/cart", "/.env"])
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 def test_an_unknown_address_is_not_found(counter: Counter, method: str, path: str) -> None:
     answer = counter.shopper.request(method, path)

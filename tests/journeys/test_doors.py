@@ -10,13 +10,14 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.journeys.counter import ADMIN, READER, Counter
+from tests.journeys.counter import READER, Counter
 from tests.journeys.refusal import (
     CARD_NUMBER,
     exemplary,
     may_answer,
     operations,
     refused,
+    without_ids,
 )
 from tests.journeys.trade import BACK, CARD, STORE, check_out, filled, shopping
 
@@ -27,15 +28,16 @@ LINE = {"sku": "LAMP", "quantity": 1}
 @pytest.mark.parametrize(
     "authorization",
     [
-        *("Bearer bny_wrong", "Bearer", f"Bearer {ADMIN}x", f"Basic {ADMIN}", ADMIN, "\xff"),
-        f"Bearer {ADMIN[:-1]}",
+        *("Bearer bny_wrong", "Bearer", "Bearer {token}x", "Basic {token}", "{token}", "\xff"),
+        "Bearer {token:.8}",
     ],
 )
 @pytest.mark.parametrize("path", [f"{STORE}/products", f"{BACK}/orders", "/nowhere"])
 def test_a_token_that_nobody_was_given_opens_nothing(
     counter: Counter, authorization: str, path: str
 ) -> None:
-    told = [(b"authorization", authorization.encode("latin-1"))]
+    shown = authorization.format(token=counter.token)
+    told = [(b"authorization", shown.encode("latin-1"))]
 
     answer = counter.shopper.get(path, headers=told)
 
@@ -66,10 +68,10 @@ def test_the_back_office_is_closed_to_whoever_has_no_token(counter: Counter) -> 
         assert described["security"] == [{"bearer": []}]
 
 
-def test_who_was_granted_one_thing_may_do_nothing_else(counter: Counter) -> None:
+def test_who_was_granted_one_thing_may_do_nothing_else(together: Counter) -> None:
     let_in = set()
-    with counter.holder_of(READER) as reader:
-        for method, path, _ in operations(counter):
+    with together.holder_of(READER) as reader:
+        for method, path, _ in operations(together):
             answer = reader.request(method, path)
             if answer.status_code != 403 and path.startswith(BACK):
                 let_in.add((method, path.removeprefix(BACK).split("/")[1]))
@@ -212,7 +214,7 @@ def test_a_card_number_is_never_taken_for_a_token_nor_kept_nor_echoed(
     assert refused(answer, 422, "unknown_payment_token")["pointer"] == "/payment/token"
     assert token not in answer.text
     assert asyncio.run(kept(counter, "4111")) == []
-    assert "4111" not in counter.log.read_text()
+    assert not re.search(r"4111\D?1111", without_ids("\n".join(counter.log())))
     assert shopper.get(f"/carts/{cart}").json()["order"] is None
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
 import httpx
 
-from tests.journeys.counter import Counter, eventually
+from tests.journeys.counter import STOCK, Counter, eventually
 
 STORE, BACK = "/api/store", "/api/admin"
 ADA = {
@@ -30,6 +30,23 @@ GRACE = {
 READY = {"email": "ada@example.com", "shipping_address": ADA, "shipping_method": "post"}
 CARD = {"method": "sandbox", "token": "tok_ok"}
 
+EUROPE = {
+    "code": "eu",
+    "title": "Europe",
+    "currency": "EUR",
+    "countries": ["DE", "AT"],
+    "locales": ["en", "de"],
+    "tax_inclusive": True,
+}
+VAT = {"market": "eu", "tax_class": "standard", "millionths": 190_000, "name": "VAT"}
+POST = {"code": "post", "market": "eu", "title": {"en": "Post"}, "rates": [{"amount": 490}]}
+IN_EUROPE: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("POST", "/markets", EUROPE),
+    ("POST", "/price-lists", {"code": "eu", "market": "eu", "currency": "EUR"}),
+    ("POST", "/tax-rates", VAT),
+    ("POST", "/warehouses", {"code": "berlin", "title": "Berlin", "country": "DE"}),
+    ("POST", "/shipping-methods", POST),
+)
 AMERICA = {
     "code": "us",
     "title": "America",
@@ -53,7 +70,7 @@ PARCEL = {
     "title": {"en": "Parcel"},
     "rates": [{"amount": 900}],
 }
-OPENING: tuple[tuple[str, str, dict[str, Any]], ...] = (
+IN_AMERICA: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("POST", "/markets", AMERICA),
     ("POST", "/price-lists", {"code": "us", "market": "us", "currency": "USD"}),
     ("PUT", "/prices", {"prices": [{"price_list": "us", "sku": "LAMP", "amount": 5900}]}),
@@ -62,10 +79,45 @@ OPENING: tuple[tuple[str, str, dict[str, Any]], ...] = (
 )
 
 
+def furnish(counter: Counter) -> None:
+    """Open a market in an empty shop and put a lamp and a shade on its shelves."""
+    admin = counter.admin
+    _tell(admin, IN_EUROPE)
+    for sku, amount in (("LAMP", 4999), ("SHADE", 1500)):
+        price = {"price_list": "eu", "sku": sku, "amount": amount}
+        _tell(admin, [("PUT", "/prices", {"prices": [price]})])
+        product = {
+            "slug": sku.lower(),
+            "title": sku.title(),
+            "variants": [{"sku": sku, "weight_grams": 900}],
+        }
+        made = admin.post(f"{BACK}/products", json=product).raise_for_status()
+        admin.post(
+            f"{BACK}/products/{made.json()['id']}/publish",
+            headers={"if-match": made.headers["etag"]},
+        ).raise_for_status()
+        came = {"sku": sku, "warehouse": "berlin", "quantity": STOCK, "reason": "received"}
+        _tell(admin, [("POST", "/stock/movements", came)])
+    eventually(lambda: page(counter)["price"] and (page(counter)["available"] or None))
+    with shopping(counter) as shopper:
+        eventually(lambda: _can_be_ordered(shopper))
+
+
+def _tell(admin: httpx.Client, told: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+    for method, path, body in told:
+        admin.request(method, BACK + path, json=body).raise_for_status()
+
+
+def _can_be_ordered(shopper: httpx.Client) -> bool | None:
+    """Tell whether those who take and send orders have heard of all goods, too."""
+    cart = shopper.post("/carts").raise_for_status().json()["id"]
+    line = {"sku": "SHADE"}
+    return shopper.post(f"/carts/{cart}/lines", json=line).is_success or None
+
+
 def sell_in_america(counter: Counter) -> None:
     """Open a market there, and speak of the lamp in German everywhere."""
-    for method, path, body in OPENING:
-        counter.admin.request(method, BACK + path, json=body).raise_for_status()
+    _tell(counter.admin, IN_AMERICA)
     (lamp,) = counter.admin.get(f"{BACK}/products", params={"q": "lamp"}).json()["items"]
     said = {name: told for name, told in lamp.items() if name not in ("id", "state", "version")}
     counter.admin.put(
@@ -81,7 +133,7 @@ def page(counter: Counter, **asked: str) -> dict[str, Any]:
     """Read the page of the lamp; an empty one in a market that is not known yet."""
     answer = counter.shopper.get(f"{STORE}/products/lamp", params=asked)
     told: dict[str, Any] = answer.json()
-    return {"title": None, "price": None} | told
+    return {"title": None, "price": None, "available": None} | told
 
 
 @contextmanager

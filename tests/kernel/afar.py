@@ -13,7 +13,7 @@ from banyan.kernel.graph import graph
 from banyan.kernel.jetstream import provision
 from banyan.kernel.module import Module
 from banyan.kernel.nats import Broker
-from banyan.kernel.subjects import DEAD, EVENTS, permissions
+from banyan.kernel.subjects import EVENTS, permissions
 from banyan.kernel.testing import Server
 from tests.engines.brokers import LentNats
 from tests.kernel.replicated import QUICK
@@ -28,13 +28,17 @@ async def apart(
     folder: Path,
     *,
     asks: Mapping[str, Sequence[str]] | None = None,
+    tends: Mapping[str, Sequence[str]] | None = None,
     standby: Server | None = None,
 ) -> AsyncIterator[dict[str, App]]:
     """Open processes that host these modules by name, at work on one database and its copy."""
     nats.grant(
         {
             process: permissions(
-                process, hosts=hosts, asks=(asks or {}).get(process, _asked(modules, hosts))
+                process,
+                hosts=hosts,
+                asks=(asks or {}).get(process, _asked(modules, hosts)),
+                tends=(tends or {}).get(process, ()),
             )
             for process, hosts in processes.items()
         }
@@ -68,8 +72,7 @@ async def apart(
 
 async def _forget(operator: Broker) -> None:
     """Leave nothing to be heard by the next test."""
-    for stream in (EVENTS, DEAD):
-        await operator.streams().delete_stream(stream)
+    await operator.streams().delete_stream(EVENTS)
 
 
 def _asked(modules: Sequence[Module], hosts: Sequence[str]) -> set[str]:

@@ -89,6 +89,7 @@ class Stream:
     """A broker whose stream keeps the last message that was published."""
 
     def __init__(self) -> None:
+        self.connected = True
         self.subject = ""
         self.payload = b""
         self.headers: dict[str, str] = {}

@@ -13,11 +13,12 @@ import pytest
 from banyan.engines.nats import EmbeddedNats
 from banyan.engines.processes import Supervisor
 from banyan.kernel.app import App
+from banyan.kernel.backstage import NoSuchSaga
 from banyan.kernel.idempotency import Idempotency, KeyReused
 from banyan.kernel.jetstream import MOST_DELIVERIES
 from banyan.kernel.link import Fault, Unavailable, calling, spare
 from banyan.kernel.nats import Broker
-from banyan.kernel.subjects import DEAD, permissions
+from banyan.kernel.subjects import permissions
 from banyan.kernel.testing import Server
 from tests.engines.brokers import LentNats
 from tests.kernel.afar import apart
@@ -32,7 +33,8 @@ PATIENCE = 1000
 async def apps(server: Server, nats: LentNats, tmp_path: Path) -> AsyncIterator[dict[str, App]]:
     """Open a pond, and somebody elsewhere who may ask it."""
     hosts: dict[str, list[str]] = {"water": ["pond"], "land": []}
-    async with apart(server, nats, [module], hosts, tmp_path, asks={"land": ["pond"]}) as made:
+    land = {"land": ["pond"]}
+    async with apart(server, nats, [module], hosts, tmp_path, asks=land, tends=land) as made:
         yield made
 
 
@@ -186,8 +188,9 @@ async def test_a_module_is_a_micro_service_that_tells_its_schemas_and_counts(
 
 
 async def test_an_event_that_cannot_be_read_is_tried_again_and_then_put_aside(
-    apps: dict[str, App], nats: LentNats
+    apps: dict[str, App], nats: LentNats, pond: Pond, service: PondService
 ) -> None:
+    backstage = apps["land"].backstage["pond"]
     listener = apps["water"].rooms["pond"].listener
     assert listener
     await listener.stop()
@@ -197,12 +200,58 @@ async def test_an_event_that_cannot_be_read_is_tried_again_and_then_put_aside(
 
     for _ in range(MOST_DELIVERIES):
         await listener.take(seconds=5)
-    dead = await operator.streams().get_last_msg(DEAD, "banyan.dead.pond")
     await operator.close()
+    (dead,) = await backstage.letters()
+    replayed = await backstage.replay()
 
-    assert dead.data == b"{"
-    assert dead.headers
-    assert dead.headers["Banyan-Subject"] == "banyan.event.pond.leapt.v1"
+    assert (dead.type, dead.reaction) == ("banyan.pond.leapt.v1", "")
+    assert dead.error == "badly formed hexadecimal UUID string"
+    assert dead.data == {"headers": {"ce-id": "?"}, "text": "{"}
+    assert (replayed.count, replayed.left) == (0, 1)
+    assert await backstage.letters() == (dead,)
+
+
+async def test_what_is_dead_or_stuck_elsewhere_is_seen_and_mended_from_here(
+    apps: dict[str, App], pond: Pond, service: PondService
+) -> None:
+    backstage = apps["land"].backstage["pond"]
+    service.traveling.lost = True
+    with pytest.raises(TooFar):
+        await pond.travel(name="frog", times=6)
+    await service.db.value("UPDATE sagas SET status = 'stuck', owner = NULL RETURNING 1")
+    service.traveling.lost = False
+
+    assert (await backstage.health()).sagas.stuck == 1
+    with pytest.raises(NoSuchSaga) as refused:
+        await backstage.retry(saga="travel echo")
+    await backstage.retry(saga="travel frog")
+    for _ in range(PATIENCE):
+        if (await backstage.saga(saga="travel frog")).saga.state == "undone":
+            break
+        await asyncio.sleep(0.01)
+
+    assert refused.value.saga == "travel echo"
+    assert await pond.leaps(name="frog") == 0
+
+
+async def test_who_may_ask_a_module_may_not_therefore_go_backstage(
+    server: Server, nats: LentNats, tmp_path: Path
+) -> None:
+    hosts: dict[str, list[str]] = {"water": ["pond"], "shore": []}
+    async with apart(server, nats, [module], hosts, tmp_path, asks={"shore": ["pond"]}) as apps:
+        with calling(seconds=0.5), pytest.raises(Unavailable):
+            await apps["shore"].backstage["pond"].health()
+
+        assert await apps["shore"].ask(Pond).leaps(name="frog") == 0
+
+
+async def test_a_module_whose_process_is_gone_is_told_to_be_unavailable(
+    apps: dict[str, App], pond: Pond
+) -> None:
+    await apps["water"].leave()
+
+    with pytest.raises(Unavailable):
+        await apps["land"].backstage["pond"].letters()
 
 
 async def test_a_broker_that_is_away_for_a_while_loses_nothing_and_doubles_nothing(
@@ -225,7 +274,7 @@ async def test_a_broker_that_is_away_for_a_while_loses_nothing_and_doubles_nothi
             await running.stop()
             for _ in range(150):
                 await pond.leap(name="frog")
-            waiting = await database.value("SELECT count(*) FROM outbox")
+            waiting = (await water.backstage["pond"].health()).events.undelivered
             well = await water.ready()
             await water.rooms["pond"].worker.step()  # It goes on with whatever needs no broker.
             await again.start()

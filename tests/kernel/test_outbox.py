@@ -51,12 +51,12 @@ async def test_a_reaction_that_fails_leaves_no_effect_and_does_not_hold_up_the_o
 async def test_what_keeps_failing_is_put_aside_and_can_be_replayed(
     water: Bench, pond: Pond, service: PondService
 ) -> None:
-    inbox = water.app.rooms["pond"].worker.inbox
+    backstage = water.app.backstage["pond"]
     await pond.leap(name="frog", by=13)
     for _ in range(MOST_ATTEMPTS):
         await water.pass_time(300)
 
-    (letter,) = await inbox.dead()
+    (letter,) = await backstage.letters()
     assert (letter.reaction, letter.error, letter.attempt) == (
         "PondService.hear",
         "ValueError",
@@ -64,10 +64,12 @@ async def test_what_keeps_failing_is_put_aside_and_can_be_replayed(
     )
 
     heard = len(service.heard)
-    assert await inbox.replay([letter.event]) == 1
+    replayed = await backstage.replay(events=(letter.event,))
     await water.settle()
+
+    assert replayed.count == 1
     assert len(service.heard) > heard
-    assert await inbox.dead() == ()
+    assert await backstage.letters() == ()
 
 
 async def test_e2_what_was_delivered_and_is_old_is_forgotten(water: Bench, pond: Pond) -> None:

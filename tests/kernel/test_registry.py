@@ -51,3 +51,14 @@ async def test_whoever_is_silent_is_missed_for_a_few_rounds(water: App, roll: Ro
 
     assert there == {"water-1"}
     assert rounds == [{"water-1"}] * MOST_ROUNDS + [set()]
+
+
+async def test_a_process_without_a_module_is_found_by_its_own_name(
+    server: Server, nats: LentNats, roll: Roll, tmp_path: Path
+) -> None:
+    async with apart(server, nats, [module], {"office": []}, tmp_path) as apps:
+        there = await names(roll)
+        await apps["office"].leave()
+
+        assert there == {"office-1"}
+        assert await names(roll) == set()

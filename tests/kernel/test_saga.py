@@ -64,13 +64,14 @@ async def test_a_way_back_that_fails_waits_for_an_operator(
         await pond.travel(name="frog", times=6)
     for _ in range(MOST_ATTEMPTS):
         await water.pass_time(300)
-    assert [one.id for one in await service.sagas.stuck()] == ["travel frog"]
+    backstage = water.app.backstage["pond"]
+    assert [one.id for one in await backstage.sagas(state="stuck")] == ["travel frog"]
 
     service.traveling.lost = False
-    assert await service.sagas.retry() == 1
+    await backstage.retry(saga="travel frog")
     await water.settle()
 
-    assert await service.sagas.stuck() == ()
+    assert await backstage.sagas(state="stuck") == ()
     assert await pond.leaps(name="frog") == 0
 
 

@@ -15,6 +15,7 @@ FILES = {
     "letter.html": "<p>Dear {{ name }}</p>",
     "framed.html": '{% extends "frame.html" %}{% block body %}{{ name }}{% endblock %}',
     "frame.html": "<main>{% block body %}{% endblock %}</main>",
+    "indented.html": "<ul>\n  {% for one in lines %}\n   <li>{{ one }}</li>\n  {% endfor %}\n</ul>",
     "sum.txt": "{{ amount | money }}",
     "deep.txt": "{{ person.nickname }}",
 }
@@ -39,6 +40,12 @@ def test_a_text_is_filled_and_its_blocks_leave_no_empty_lines(package: str) -> N
     text = Templates(package).render("letter.txt", name="Jane <3", lines=["a", "b"])
 
     assert text == "Dear Jane <3,\n- a\n- b\nBye\n"
+
+
+def test_how_html_is_indented_is_not_sent_but_what_is_shown_is(package: str) -> None:
+    page = Templates(package).render("indented.html", lines=["a\n  b"])
+
+    assert page == "<ul>\n <li>a\n  b</li>\n</ul>"
 
 
 @given(st.text())

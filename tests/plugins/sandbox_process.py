@@ -28,12 +28,14 @@ class SandboxProcess:
         *,
         port: int = 0,
         webhook: str | None = None,
+        public_url: str | None = None,
         slow_seconds: float = 10.0,
         retry_seconds: float = 1.0,
     ) -> None:
         self.data = data
         self.port = port
         self.webhook = webhook
+        self.public_url = public_url
         self.slow_seconds = slow_seconds
         self.retry_seconds = retry_seconds
         self.process: subprocess.Popen[str] | None = None
@@ -105,6 +107,7 @@ class SandboxProcess:
         command += ["--data", str(self.data.resolve()), "--port", str(self.port)]
         command += ["--slow-seconds", str(self.slow_seconds)]
         command += ["--retry-seconds", str(self.retry_seconds)]
+        command += ["--public-url", self.public_url] if self.public_url else []
         return [*command, "--webhook", self.webhook] if self.webhook else command
 
     def _forget(self, process: subprocess.Popen[str]) -> None:

@@ -1,6 +1,9 @@
 """The page on which a shopper confirms a payment to the sandbox bank, or refuses it."""
 
+from pathlib import Path
+
 from tests.plugins.sandbox_merchant import CONFIRM, REFUSE, Merchant, Shop
+from tests.plugins.sandbox_process import SandboxProcess
 
 
 def test_a_challenge_holds_money_only_when_the_shopper_confirms(
@@ -65,3 +68,11 @@ def test_a_challenge_is_not_found_by_a_reference_that_can_be_guessed(
 
     assert merchant.client.get(f"/challenge/{reference}").status_code == 422
     assert merchant.client.post(f"/challenge/{reference}", data=CONFIRM).status_code == 422
+
+
+def test_a_bank_behind_another_address_sends_shoppers_there(tmp_path: Path, reference: str) -> None:
+    public = "https://bank.example/sandbox"
+    with SandboxProcess(tmp_path, public_url=f"{public}/") as bank, bank.client() as client:
+        asked = Merchant(client).authorize(reference, "tok_challenge").json()
+
+    assert asked["action"]["redirect_url"] == f"{public}/challenge/{asked['id']}"

@@ -24,6 +24,7 @@ from banyan.engines.container import (
     Container,
     as_json,
     containers,
+    copied,
     deploy_settings,
     envoy_image,
     logins,
@@ -136,7 +137,14 @@ def _shown(topology: Topology, running: Sequence[Container]) -> list[str]:
 
 
 def _process(one: Container, topology: Topology) -> Json:
-    modules = {module: _login(module, topology) for module in one.modules}
+    engines = topology.engines
+    modules = {module: _login(module, engines.database(module)) for module in one.modules}
+    # Beside the PostgreSQL that we run ourselves, there is no copy.
+    copies = {
+        module: _login(module, copy)
+        for module in copied(one.modules, topology)
+        if (copy := engines.replica_of(module)) and copy != EMBEDDED
+    }
     # Where there is no gateway, everybody is asked at a port of his own.
     alone = len(topology.processes) == one.replicas == 1
     published = {"published": str(HTTP_PORT)} if alone else {}
@@ -145,13 +153,14 @@ def _process(one: Container, topology: Topology) -> Json:
         **_banyan(one.image, one.command, topology, certificate=one.process),
         "environment": {
             "BANYAN_ENGINES_POSTGRES": logins(modules),
+            "BANYAN_ENGINES_REPLICA": as_json(copies),
             "BANYAN_ADMIN_TOKEN_HASH": _asked("BANYAN_ADMIN_TOKEN_HASH"),
             **nats_environment(topology),
         },
         # What else this process is to be told, such as the password of a mail server.
         "env_file": [{"path": f"./settings-{one.process}.env", "required": False}],
         "networks": ["front", "back"],
-        **({} if topology.engines.gateway else open_to_all),
+        **({} if engines.gateway else open_to_all),
         "depends_on": {MIGRATE: {"condition": "service_completed_successfully"}},
         "healthcheck": {**_often(["CMD", "python", "-c", _ASK_READY]), "start_period": "30s"},
         "restart": "unless-stopped",
@@ -167,7 +176,10 @@ def _migration(house: House, topology: Topology, image: str, engines: Iterable[s
         **_banyan(image, MIGRATION, topology, certificate="operator"),
         "environment": {
             "BANYAN_ENGINES_POSTGRES": as_json(servers),
-            "BANYAN_MIGRATE_LOGINS": as_json({name: _login(name, topology) for name in modules}),
+            "BANYAN_ENGINES_REPLICA": as_json({}),
+            "BANYAN_MIGRATE_LOGINS": as_json(
+                {name: _login(name, topology.engines.database(name)) for name in modules}
+            ),
             **nats_environment(topology),
         },
         "networks": ["front", "back"],
@@ -240,9 +252,8 @@ def _gateway(topology: Topology, running: Sequence[Container]) -> Json:
     }
 
 
-def _login(module: str, topology: Topology) -> str:
-    """Write where a module's data is, and that its role logs in there."""
-    told = topology.engines.database(module)
+def _login(module: str, told: str) -> str:
+    """Write where a module's data, or a copy of it, is and that its role logs in there."""
     parts = urlsplit(_DATABASE if told == EMBEDDED else told)
     role, password = role_of(module), _asked(f"BANYAN_{module.upper()}_PASSWORD")
     return urlunsplit(parts._replace(netloc=f"{role}:{password}@{parts.netloc}"))

@@ -146,6 +146,11 @@ def logins(addresses: Mapping[str, str]) -> str:
     return as_json({"default": EMBEDDED, **addresses})
 
 
+def copied(modules: Iterable[str], topology: Topology) -> list[str]:
+    """List the modules whose queries are answered by a copy of their data."""
+    return [module for module in modules if topology.engines.replica_of(module)]
+
+
 def as_json(told: Mapping[str, str]) -> str:
     """Spell a table as an environment variable holds it."""
     return msgspec.json.encode(told).decode()

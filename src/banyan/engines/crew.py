@@ -18,9 +18,10 @@ from banyan.engines.estate import Estate
 from banyan.engines.processes import Supervisor
 from banyan.engines.trouble import EngineError
 from banyan.kernel.app import House
-from banyan.kernel.graph import graph
+from banyan.kernel.graph import graph, spoken_to
+from banyan.kernel.module import Channel, Module
 from banyan.kernel.settings import unknown
-from banyan.kernel.subjects import Permissions, permissions
+from banyan.kernel.subjects import BACKSTAGE, Permissions, permissions
 from banyan.kernel.topology import Topology
 
 Serve = Callable[[str, str, int | None], int]
@@ -149,12 +150,25 @@ class Crew:
 
 
 def grants(house: House, topology: Topology) -> Mapping[str, Permissions]:
-    """Tell what each process may do on the broker: what its modules declare."""
+    """Tell what each process may do on the broker: what its modules and channels declare."""
     names = [module.name for module in house.modules]
+    channels = [channel.name for channel in house.channels]
+    everybody: list[Module | Channel] = [*house.modules, *house.channels]
     asks = graph(house.modules)
     granted = {}
     for process in topology.processes:
         hosts = topology.modules_of(process, names)
-        asked = {one for host in hosts for one in asks[host]} - hosts
-        granted[process.name] = permissions(process.name, hosts=hosts, asks=asked)
+        parts = hosts | topology.channels_of(process, channels)
+        spoken = {
+            one
+            for part in everybody
+            if part.name in parts
+            for one in spoken_to(part, house.modules)
+        }
+        granted[process.name] = permissions(
+            process.name,
+            hosts=hosts,
+            asks=spoken.union(*(asks[host] for host in hosts)) - hosts - {BACKSTAGE},
+            tends=names if BACKSTAGE in spoken else (),
+        )
     return granted

@@ -1,6 +1,5 @@
 """What the gateway does, as the configuration of an Envoy: one entrance, and all its rules."""
 
-import math
 import ssl
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
@@ -8,10 +7,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from banyan.engines.endpoints import Endpoints, Json, socket_address
+from banyan.engines.replies import replies
 from banyan.engines.routing import HIDDEN, LIVE, READY, Way, legacy_pool, routes
 from banyan.kernel.edge import MOST_BYTES
 from banyan.kernel.entrance import Gateway, Limits, Tls
-from banyan.kernel.refusal import MEDIA_TYPE, RETRY_AFTER_SECONDS
 from banyan.kernel.telemetry import TelemetrySettings
 
 MOST_CLIENTS = 10_000
@@ -22,20 +21,6 @@ _MOST_CONNECTIONS = 10_000
 _ROOTS = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
 _V3 = "type.googleapis.com/envoy.extensions"
 _HTTP = "envoy.filters.http"
-# What Envoy itself refuses, in our words.
-_REFUSALS = {
-    400: ("bad_request", "The request cannot be understood."),
-    404: ("not_found", "There is nothing at this address."),
-    408: ("request_too_slow", "The request took too long to arrive."),
-    413: ("body_too_large", "The body of the request is larger than is accepted here."),
-    426: ("upgrade_required", "This version of HTTP is not spoken here."),
-    429: ("too_many_requests", "This client asks more often than is allowed here."),
-    431: ("headers_too_large", "The headers of the request are larger than is accepted here."),
-    500: ("internal_fault", "Something went wrong here that is not the caller's doing."),
-    502: ("unavailable", "Whoever answers for this has said something that is no answer."),
-    503: ("unavailable", "Nobody is there to answer for this; try again later."),
-    504: ("unavailable", "Whoever answers for this does not do so in time; try again later."),
-}
 
 
 def render(
@@ -68,7 +53,7 @@ def render(
                             **_connections(gateway),
                             **({"tracing": _tracing(told)} if told.otlp_endpoint else {}),
                             "access_log": [_access_log()],
-                            "local_reply_config": _refusals(gateway.limits, pools),
+                            "local_reply_config": replies(gateway.limits, pools),
                             "route_config": _route_config(gateway, ways),
                             "http_filters": [*_filters(gateway.limits, pools)],
                         },
@@ -212,55 +197,6 @@ def _limits_told(limits: Limits) -> str:
             end
         end
     """
-
-
-def _refusals(limits: Limits | None, pools: Sequence[str]) -> Json:
-    """Say what Envoy says itself as the processes would: a problem document (RFC 9457)."""
-    well: list[Json] = [
-        {
-            "filter": {"and_filter": {"filters": [_status(HTTPStatus.OK), _path(path)]}},
-            "body_format_override": {"json_format": {"ready": [*ready]}},
-        }
-        for path, ready in ((LIVE, ()), (READY, pools))
-    ]
-    pauses = {HTTPStatus.SERVICE_UNAVAILABLE: RETRY_AFTER_SECONDS}
-    if limits:
-        pauses[HTTPStatus.TOO_MANY_REQUESTS] = math.ceil(60 / limits.requests_per_minute)
-    mappers: list[Json] = []
-    for status, (code, title) in _REFUSALS.items():
-        mapper: Json = {"filter": _status(status), "body_format_override": _problem(code, title)}
-        if pause := pauses.get(HTTPStatus(status)):
-            mapper["headers_to_add"] = [{"header": {"key": "retry-after", "value": str(pause)}}]
-        mappers.append(mapper)
-    return {
-        "mappers": [*well, *mappers],
-        "body_format": _problem("refused", "This request is refused."),
-    }
-
-
-def _status(status: int) -> Json:
-    value = {"default_value": status, "runtime_key": f"refusal.{status}"}
-    return {"status_code_filter": {"comparison": {"op": "EQ", "value": value}}}
-
-
-def _path(path: str) -> Json:
-    return {"header_filter": {"header": {"name": ":path", "string_match": {"exact": path}}}}
-
-
-def _problem(code: str, title: str) -> Json:
-    return {
-        "content_type": MEDIA_TYPE,
-        "json_format": {
-            "type": f"/problems/{code}",
-            "title": title,
-            "status": "%RESPONSE_CODE%",
-            "detail": title,
-            "instance": "%PATH(NQ)%",
-            "code": code,
-            "trace_id": "request %REQ(X-REQUEST-ID)%",
-            "request_id": "%REQ(X-REQUEST-ID)%",
-        },
-    }
 
 
 def _access_log() -> Json:

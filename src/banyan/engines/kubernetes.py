@@ -22,6 +22,7 @@ from banyan.engines.container import (
     DeploySettings,
     as_json,
     containers,
+    copied,
     deploy_settings,
     logins,
     nats_configuration,
@@ -111,11 +112,14 @@ def _pod(one: Container, topology: Topology, settings: DeploySettings, text: str
         "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": selector(one.name),
     }
+    copies = copied(one.modules, topology)
     main = {
         **_container(one.image, one.command, settings),
         "env": [
             *_secrets("LOGIN", "postgres", one.modules),
             _variable("BANYAN_ENGINES_POSTGRES", logins(_references("LOGIN", one.modules))),
+            *_secrets("COPY", "postgres-replica", copies),
+            _variable("BANYAN_ENGINES_REPLICA", as_json(_references("COPY", copies))),
             _from_secret("BANYAN_ADMIN_TOKEN_HASH", "admin", "token-hash"),
             *_plain(nats_environment(topology)),
         ],
@@ -144,6 +148,7 @@ def _migration(house: House, topology: Topology, settings: DeploySettings, text:
         "env": [
             *_secrets("ADMINISTRATOR", "postgres-administrator", servers),
             _variable("BANYAN_ENGINES_POSTGRES", as_json(_references("ADMINISTRATOR", servers))),
+            _variable("BANYAN_ENGINES_REPLICA", as_json({})),
             *_secrets("LOGIN", "postgres", modules),
             _variable("BANYAN_MIGRATE_LOGINS", as_json(_references("LOGIN", modules))),
             *_plain(nats_environment(topology)),

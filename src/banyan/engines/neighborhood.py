@@ -1,6 +1,6 @@
 """Who may speak to whom in a Kubernetes cluster, and the ways in: policies and Gateway API."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from banyan.engines.container import (
@@ -10,6 +10,7 @@ from banyan.engines.container import (
     NATS_PORT,
     Container,
     DeploySettings,
+    copied,
 )
 from banyan.engines.endpoints import Json
 from banyan.engines.routing import Way, faces, ways
@@ -50,6 +51,7 @@ def policy(one: Container, topology: Topology, settings: DeploySettings) -> Json
 
     No process is asked by another one: calls between them travel over NATS.
     """
+    copies = [topology.engines.replica_of(module) for module in copied(one.modules, topology)]
     asking = [settings.gateway_namespace, settings.monitoring_namespace]
     outside = {port for module in one.modules for port in settings.egress.get(module, ())}
     return _policy(
@@ -58,7 +60,7 @@ def policy(one: Container, topology: Topology, settings: DeploySettings) -> Json
         {
             "ingress": [_from_namespace(name) for name in asking if name],
             "egress": [
-                *_necessary(topology, settings),
+                *_necessary(topology, settings, copies),
                 *([{"ports": [_tcp(port) for port in sorted(outside)]}] if outside else []),
             ],
         },
@@ -72,12 +74,15 @@ def policy_of_nats() -> Json:
     return _policy(NATS, selector(NATS), {"ingress": ingress})
 
 
-def _necessary(topology: Topology, settings: DeploySettings) -> list[Json]:
+def _necessary(
+    topology: Topology, settings: DeploySettings, copies: Iterable[str | None] = ()
+) -> list[Json]:
     """Names, data and the broker; where PostgreSQL is, only its secret address says."""
+    ports = {settings.postgres_port, *(urlsplit(copy).port for copy in copies if copy)}
     names = {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}
     found: list[Json] = [
         {"to": [{"namespaceSelector": names}], "ports": [_port("UDP", 53), _tcp(53)]},
-        {"ports": [_tcp(settings.postgres_port)]},
+        {"ports": [_tcp(port) for port in sorted(filter(None, ports))]},
     ]
     nats = topology.engines.nats
     if nats == EMBEDDED:

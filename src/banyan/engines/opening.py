@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from banyan.engines import upkeep
 from banyan.engines.estate import Estate
+from banyan.engines.nats import OPERATOR
+from banyan.engines.trouble import EngineError
 from banyan.kernel import http, limits, migration, telemetry
 from banyan.kernel.app import App, House
+from banyan.kernel.jetstream import broadcast
+from banyan.kernel.link import Unavailable
 from banyan.kernel.security import TokenGate
 from banyan.kernel.serve import ServeSettings, run, serve
 from banyan.kernel.settings import environment, load
@@ -18,6 +23,8 @@ from banyan.kernel.telemetry import TelemetrySettings
 from banyan.kernel.topology import Process, Topology
 
 Say = Callable[[str], None]
+
+PATIENCE_SECONDS = 2.0
 
 
 async def prepare(house: House, shop: Estate, say: Say, *, empty: bool) -> None:
@@ -57,12 +64,14 @@ async def _serve(
         application = http.build(
             app.routes(),
             dependencies=app.dependencies(),
-            gate=TokenGate(shop.admin_fingerprint()),
+            gate=TokenGate(shop.admin_fingerprint(), clock=app.clock),
             ready=app.ready,
             version=told.version,
             elsewhere=app.routes_elsewhere(),
             limited=shop.topology.gateway.limits is not None,
             limiter=limits.limiter(shop.topology, app.clock, shared),
+            shelf=app.shelf,
+            lost=app.lost(),
         )
         await serve(
             application,
@@ -84,6 +93,7 @@ def assemble(house: House, shop: Estate, instance: str, process: Process | None 
         hosts=_hosts(house, shop.topology, process) if process else None,
         broker=shop.broker(process.name) if process else None,
         instance=instance,
+        topology=shop.topology,
     )
 
 
@@ -104,6 +114,29 @@ async def opened(
         yield app
     finally:
         await app.close()
+
+
+@asynccontextmanager
+async def carrying(app: App, shop: Estate) -> AsyncIterator[None]:
+    """Let what is told in a shop of many processes go by NATS, where all who listen hear it.
+
+    If NATS is away, it waits. A shop that never had one has nobody elsewhere.
+    """
+    broker = None
+    with suppress(EngineError):
+        broker = shop.broker(OPERATOR)
+    if broker is None:
+        yield
+        return
+    for room in app.rooms.values():
+        room.worker.outbox.carry = broadcast(broker)
+    try:
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await broker.open()
+        yield
+    finally:
+        await broker.close()
 
 
 def serve_process(

@@ -329,8 +329,9 @@ def listening(port: int, host: str = "127.0.0.1") -> Iterator[socket.socket]:
 
 
 def _invite(url: str, estate: Estate, say: Say) -> None:
+    say(f"storefront  {url}/")
+    say(f"back office {url}/admin")
     say(f"API docs    {url}/docs")
-    say(f"products    {url}/api/store/products")
     say("Ctrl-C stops everything")
     say(f"admin token: {estate.admin_token().reveal()}")
     say(f"ready {url}")

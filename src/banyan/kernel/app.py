@@ -14,11 +14,14 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NewType, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from banyan.kernel import settings
+from banyan.kernel import settings, stage_door
+from banyan.kernel.backstage import Backstage, Backstages
 from banyan.kernel.clock import Clock, SystemClock
+from banyan.kernel.contract import in_module
 from banyan.kernel.database import Database
 from banyan.kernel.driver import Sagas
 from banyan.kernel.flag import Flags
+from banyan.kernel.floorplan import Floorplan
 from banyan.kernel.graph import at_home, in_order, optional
 from banyan.kernel.ids import Ids
 from banyan.kernel.jetstream import Listener, broadcast
@@ -31,6 +34,10 @@ from banyan.kernel.remote import remote
 from banyan.kernel.replica import ReplicaSettings
 from banyan.kernel.resilience import LinkSettings, Neighbor
 from banyan.kernel.settings import Misconfigured, Settings
+from banyan.kernel.shelf import Shelf
+from banyan.kernel.stagehand import Stagehand
+from banyan.kernel.subjects import BACKSTAGE
+from banyan.kernel.topology import Topology, monolith
 from banyan.kernel.worker import Worker
 
 C = TypeVar("C")
@@ -52,7 +59,7 @@ class House:
 @cache
 def discover() -> House:
     """Find the declarations of `banyan.modules.*`, plugins and channels, and of other packages."""
-    house = House()
+    house = House(channels=[stage_door.channel])
     for kind, found in (("module", house.modules), ("plugin", house.plugins)):
         for name in _packages(f"banyan.{kind}s"):
             declared = importlib.import_module(f"banyan.{kind}s.{name}.{kind}")
@@ -72,7 +79,13 @@ class Room:
     database: Database
     worker: Worker
     services: dict[type[object], Any]
+    backstage: Stagehand
     listener: Listener | None = None
+
+    @property
+    def answers(self) -> Mapping[type[object], object]:
+        """Everything that others may ask of this module, and who answers it."""
+        return {**self.services, in_module(Backstage, self.module.name): self.backstage}
 
     def service(self, kind: type[C]) -> C:
         """Find a service by its class; for the checks and jobs that name its methods."""
@@ -105,6 +118,7 @@ class App:
         broker: Broker | None = None,
         instance: str = "one",
         replica: Callable[[str], str | None] = lambda _: None,
+        topology: Topology | None = None,
     ) -> None:
         self.house = house
         self.broker = broker
@@ -113,6 +127,7 @@ class App:
         self.flags = flags or Flags(folder / "flags.json", clock=self.clock)
         self.rooms: dict[str, Room] = {}
         self._answering: list[MicroService] = []
+        self.backstage = Backstages()
         self._contracts: dict[type[object], Any] = {
             protocol: link(protocol, service) for protocol, service in (elsewhere or {}).items()
         }
@@ -124,6 +139,7 @@ class App:
         self._stack = AsyncExitStack()
         self._hosts = hosts
         self._replica = replica
+        self._topology = topology or monolith()
         here = [one for one in house.modules if self._is_here(one)]
         self.plugins = [one for one in house.plugins if hosts is None or at_home(one, here)]
         self._ports = self._fill_ports()
@@ -139,6 +155,12 @@ class App:
                 replication=self._settle(ReplicaSettings, "replica"),
             )
             self.rooms[module.name] = self._furnish(module, database)
+        self.shelf = Shelf(self.clock, {name: room.database for name, room in self.rooms.items()})
+        self._desks = {
+            channel.name: self._build(channel.desk, channel.name, {})
+            for channel in house.channels
+            if channel.desk and self._is_here(channel)
+        }
 
     def ask(self, protocol: type[C]) -> C:
         """Return what answers a contract, wherever it lives."""
@@ -152,7 +174,10 @@ class App:
             for protocol in list(module.offers)[:1]
             if protocol in self._contracts
         }
-        return {**contracts, "ids": self.ids, "clock": self.clock}
+        plan = Floorplan(self.house.modules, self.house.channels, self._topology, self.broker)
+        work = {"ids": self.ids, "clock": self.clock}
+        house = {BACKSTAGE: self.backstage, "floorplan": plan, **work}
+        return {**contracts, **self._desks, **house}
 
     def routes(self) -> list[Any]:
         """Collect the HTTP faces of what lives here."""
@@ -162,8 +187,14 @@ class App:
         """Collect the HTTP faces of what lives in other processes."""
         return [route for part in self._parts() if not self._is_here(part) for route in part.routes]
 
+    def lost(self) -> Callable[[Any, Exception], Any] | None:
+        """Return what answers people who are nowhere, if a channel here does."""
+        channels = [one for one in self.house.channels if self._is_here(one)]
+        return next((one.lost for one in channels if one.lost), None)
+
     async def open(self) -> None:
         """Connect and open what wants to be opened, without any background work."""
+        self._stack.push_async_callback(self.shelf.close)
         if self.broker:
             await self.broker.open()
             self._stack.push_async_callback(self.broker.close)
@@ -192,23 +223,18 @@ class App:
 
     async def answer(self, announce: Mapping[str, str]) -> None:
         """Answer what other processes ask, if there is a broker that they can ask through."""
-        for room in self.rooms.values():
-            if self.broker:
-                answering = MicroService(
-                    self.broker,
-                    room.database,
-                    room.services,
-                    clock=self.clock,
-                    ids=self.ids,
-                    metadata={
-                        "process": self.broker.process,
-                        "instance": self._instance,
-                        **announce,
-                    },
-                )
-                await answering.open()
-                self._stack.push_async_callback(answering.close)
-                self._answering.append(answering)
+        if not self.broker:
+            return
+        metadata = {"process": self.broker.process, "instance": self._instance, **announce}
+        rooms: list[tuple[Database | None, Mapping[type[object], object]]]
+        rooms = [(room.database, room.answers) for room in self.rooms.values()]
+        for database, answers in rooms or [(None, {})]:
+            answering = MicroService(
+                self.broker, database, answers, clock=self.clock, ids=self.ids, metadata=metadata
+            )
+            await answering.open()
+            self._stack.push_async_callback(answering.close)
+            self._answering.append(answering)
 
     async def leave(self) -> None:
         """Be asked no longer by other processes; what was asked is still answered."""
@@ -242,6 +268,8 @@ class App:
             manner = self._settle(LinkSettings, "link")
             for module in modules:
                 neighbor = Neighbor(module.name, manner, self.clock)
+                behind = in_module(Backstage, module.name)
+                self.backstage[module.name] = remote(behind, self.broker, neighbor)
                 for protocol in module.offers:
                     self._contracts[protocol] = remote(
                         protocol,
@@ -270,7 +298,11 @@ class App:
         carry = broadcast(self.broker) if self.broker else local_carrier(self._inboxes)
         outbox = Outbox(database, carry)
         listener = Listener(self.broker, inbox) if self.broker and reactions else None
-        return Room(module, database, Worker(database, outbox, inbox, sagas), services, listener)
+        behind = in_module(Backstage, module.name)
+        hand = Stagehand(inbox, sagas)
+        self.backstage[module.name] = self._link(behind, hand, database)
+        worker = Worker(database, outbox, inbox, sagas)
+        return Room(module, database, worker, services, hand, listener)
 
     def _inboxes(self) -> Sequence[Inbox]:
         return [room.worker.inbox for room in self.rooms.values()]
@@ -301,7 +333,7 @@ class App:
 
     def _provide(self, wanted: Any, section: str, have: Mapping[Any, Any], who: str) -> Any:
         simple = {Clock: self.clock, Ids: self.ids, Flags: self.flags, DataFolder: self._folder}
-        at_hand = {**simple, **have}
+        at_hand = {**simple, Backstages: self.backstage, **have}
         if wanted in at_hand:
             return at_hand[wanted]
         if inspect.isclass(wanted) and issubclass(wanted, Settings):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import (
     Any,
     ClassVar,
@@ -99,11 +100,12 @@ class Operation:
     arguments: type[msgspec.Struct]
     answer: Any
     problems: tuple[type[Problem], ...]
+    side: str = ""
 
     @property
     def subject(self) -> str:
-        """Where this operation is asked for: `module.name`."""
-        return f"{self.module}.{self.name}"
+        """Where this operation is asked for: `module.name`, or `module.side.name`."""
+        return ".".join(filter(None, (self.module, self.side, self.name)))
 
     def declares(self, problem: Problem) -> bool:
         """Tell whether a caller of this operation expects such a problem."""
@@ -158,6 +160,21 @@ def contract(module: str) -> Callable[[type[C]], type[C]]:
         return protocol
 
     return register
+
+
+@cache
+def in_module(protocol: type[C], module: str) -> type[C]:
+    """Make a contract that every module answers for itself that of one of them.
+
+    Its name stands between the module's and the operation's, so that who may ask a module for what
+    it offers may not ask for this, too: `inventory.backstage.replay`.
+    """
+    one = type(f"{protocol.__name__}Of{module.title()}", (protocol,), {})
+    _operations[one] = {
+        name: replace(operation, module=module, side=operation.module)
+        for name, operation in _operations[protocol].items()
+    }
+    return one
 
 
 def operations(protocol: type[object]) -> Mapping[str, Operation]:

@@ -41,6 +41,10 @@ DOWN = (
 """Errors that say that the database cannot be reached now."""
 
 
+CHANGED = "banyan_changed"
+"""The channel on which a commit tells which module no longer shows everybody what it did."""
+
+
 class Statements(Protocol):
     """What SQL can be run on: a transaction, or the database outside of one."""
 
@@ -65,6 +69,7 @@ class Transaction:
         self._connection = connection
         self._told: list[Event] = []
         self._after: list[Callable[[], None]] = []
+        self._changed = False
 
     async def one(self, sql: str, *values: object) -> Record | None:
         """Return the first row, or None."""
@@ -94,12 +99,18 @@ class Transaction:
                 raise TypeError(f"{self.database.module} cannot tell {event.type}, it is not its")
         self._told.extend(events)
 
+    def changed(self) -> None:
+        """Say that what everybody is shown changes with this commit: nobody shall keep the old."""
+        self._changed = True
+
     def after_commit(self, act: Callable[[], None]) -> None:
         """Do something in memory once this has been committed."""
         self._after.append(act)
 
     async def flush(self) -> None:
         """Write what was told into the outbox: one statement, whatever its number."""
+        if self._changed:
+            await self.execute("SELECT pg_notify($1, $2)", CHANGED, self.database.module)
         if not self._told:
             return
         envelopes = [self.database.wrap(event) for event in self._told]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from math import inf
 from typing import Any, Generic, ParamSpec, TypeVar, get_type_hints
 
 import msgspec
+from msgspec import structs
 
 from banyan.kernel import telemetry
 from banyan.kernel.contract import Problem, ToldProblem, Value, revive, snake, tell
 from banyan.kernel.database import DOWN, Database, Transaction, convert, convert_all
-from banyan.kernel.journal import COLUMNS, LEASE_SECONDS, Entry, LostLease, Row
+from banyan.kernel.journal import COLUMNS, LEASE_SECONDS, LostLease, Row
 from banyan.kernel.link import Unavailable, calling, current
 from banyan.kernel.saga import Paused, Saga, StepFailed, Turned, Undertaking, kind_of
 
@@ -30,6 +31,7 @@ PATIENCE_SECONDS = 1.0
 LOOK_SECONDS = 0.05
 RESERVE_SECONDS = 0.5
 """What is left of a caller's time when we stop waiting, so that it gets an answer in time."""
+_NOBODYS = -1
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,6 @@ class Job:
 def every(seconds: float, work: Callable[[Any], Awaitable[object]]) -> Job:
     """Declare a job: `every(60, InventoryService.expire_reservations)`."""
     return Job(seconds, work)
-
-
-class Stuck(Value, frozen=True, kw_only=True):
-    """A saga whose way back failed: somebody has to look at it."""
-
-    id: str
-    kind: str
-    error: ToldProblem | None
-    journal: tuple[Entry, ...]
-    started_at: datetime
 
 
 class Running(Generic[R]):
@@ -227,26 +219,18 @@ class Sagas:
         )
         return convert(row, _Seen) if row else None
 
-    async def stuck(self, limit: int = 100) -> tuple[Stuck, ...]:
-        """List the sagas that could not even be undone."""
-        rows = await self.database.all(
-            "SELECT id, kind, error, journal, started_at FROM sagas WHERE status = 'stuck' "
-            "ORDER BY id LIMIT $1",
-            limit,
-        )
-        return convert_all(rows, Stuck)
+    async def way_back(self, row: Row) -> tuple[str, ...]:
+        """Rehearse an undertaking, and tell the steps back that it has declared so far.
 
-    async def retry(self, identity: str | None = None) -> int:
-        """Try the way back of stuck sagas again, of one or of all; return how many."""
-        async with self.database.begin() as tx:
-            count = await tx.execute(
-                "UPDATE sagas SET status = 'undo', attempt = 0, owner = NULL, due_at = $2 "
-                "WHERE status = 'stuck' AND ($1::text IS NULL OR id = $1)",
-                identity,
-                self.database.clock.now(),
-            )
-            tx.after_commit(self.database.wake)
-        return count
+        It takes no step beyond its journal, and writes nothing: nobody has that epoch.
+        """
+        unfit = structs.replace(row, status="undo", epoch=_NOBODYS)
+        saga = Saga(self.database, unfit, self._undertakings.get(row.kind))
+        try:
+            await self._call(saga, unfit)
+        except Exception:  # noqa: BLE001 - where the code has changed, nobody knows the way
+            return saga.way_back
+        return saga.way_back
 
     async def forget_old(self) -> None:
         """Drop the journals of what ended long ago."""
@@ -303,10 +287,13 @@ class Sagas:
     async def _turn_back(self, row: Row) -> None:
         saga = self._saga(row)
         try:
-            await self._call(saga, row)
+            answer = await self._call(saga, row)
         except (Turned, Problem):
             await saga.turn_back()
-        await row.end(self.database, "undone")
+            await row.end(self.database, "undone")
+        else:  # It was told to turn back after its last step: there is no way back from the end.
+            row.error = None
+            await row.end(self.database, "done", answer)
 
     def _saga(self, row: Row) -> Saga:
         return Saga(self.database, row, self._undertakings[row.kind])
@@ -335,6 +322,7 @@ class Sagas:
     async def _failed(self, row: Row, defect: Exception) -> bool:
         """Plan the next attempt; after too many, turn back or ask for help."""
         row.attempt += 1
+        row.trouble = type(defect.__cause__ or defect).__name__
         telemetry.log(__name__).warning(
             "saga step failed", saga=row.id, kind=row.kind, attempt=row.attempt, exc_info=defect
         )

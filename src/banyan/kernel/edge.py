@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from time import perf_counter
 from typing import Any
 
-from banyan.kernel import link, seen, telemetry
+from banyan.kernel import link, seen, shelf, telemetry
 from banyan.kernel.idempotency import Idempotency
 from banyan.kernel.limits import UNLIMITED, Limiter
 from banyan.kernel.refusal import (
     BadRequest,
     BodyTooLarge,
+    CrossSite,
     Flaw,
     Headers,
     TooManyRequests,
@@ -26,6 +27,7 @@ from banyan.kernel.refusal import (
 )
 from banyan.kernel.security import Caller, Gate
 from banyan.kernel.seen import Seen
+from banyan.kernel.shelf import Kept, Place, Shelf
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -47,7 +49,10 @@ SEEN_FOR_SECONDS = 600
 VISIT = "banyan_visit"
 """Where the scope tells the edge that the answer depends on market and language."""
 
-_COOKIE = re.compile(rb"(?:^|;)\s*" + SEEN + rb"=([^;\s]*)")
+SESSION = b"banyan-session"
+"""The cookie by which a browser that signed in is known again."""
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ALWAYS: Headers = [(b"x-content-type-options", b"nosniff")]
 _UNLESS_SAID: dict[bytes, bytes] = {
@@ -70,11 +75,13 @@ class Edge:
         gate: Gate,
         *,
         limiter: Limiter | None = None,
+        shelf: Shelf | None = None,
         seconds: float = link.DEADLINE_SECONDS,
     ) -> None:
         self._app = app
         self._gate = gate
         self._limiter = limiter
+        self._shelf = shelf
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,6 +91,11 @@ class Edge:
         begun = perf_counter()
         headers = dict(scope["headers"])
         answer = _Answer(scope, send)
+        if self._shelf and (key := shelf.key_of(scope, headers)):
+            if kept := self._shelf.find(key):
+                await self._hand_out(answer, kept, headers)
+                return
+            answer.place = self._shelf.open(key)
         # A server may begin a request in the context of another one on the same connection.
         following = telemetry.follow(headers.get(b"traceparent", b"").decode("latin-1"))
         with following, telemetry.span("http", kind="server") as span:
@@ -103,17 +115,36 @@ class Edge:
                     status=answer.status,
                 )
 
+    async def _hand_out(self, answer: _Answer, kept: Kept, headers: Mapping[bytes, bytes]) -> None:
+        """Answer from the shelf: nothing is asked, so there is nothing to trace."""
+        begun = perf_counter()
+        try:
+            self._limit(answer)
+            status, said, body = shelf.told(kept, headers)
+        except TooManyRequests as no:
+            status, said, body = written(no, path=answer.scope["path"])
+        await answer.send({"type": "http.response.start", "status": status, "headers": said})
+        await answer.send({"type": "http.response.body", "body": body})
+        seconds = perf_counter() - begun
+        telemetry.observe("http", seconds, method="GET", route=kept.route, status=status)
+
     async def _answer(self, answer: _Answer, headers: dict[bytes, bytes], receive: Receive) -> None:
         try:
             self._limit(answer)
             _refuse_unprintable(answer.scope)
+            _refuse_foreign(answer.scope, headers)
             caller = await self._caller(headers)
             if answer.scope["method"] == "POST" and b"idempotency-key" in headers:
                 answer.idempotency, receive = await _keyed(answer.scope, headers, receive, caller)
             answer.seen = _seen(headers)
             reads = answer.scope["method"] == "GET"
             with (
-                link.calling(seconds=self._seconds, caller=caller, idempotency=answer.idempotency),
+                link.calling(
+                    seconds=self._seconds,
+                    caller=caller,
+                    idempotency=answer.idempotency,
+                    asked=answer.place.asked if answer.place else None,
+                ),
                 seen.following(answer.seen, late=reads),
             ):
                 await self._app(answer.scope, receive, answer.send)
@@ -135,7 +166,9 @@ class Edge:
     async def _caller(self, headers: dict[bytes, bytes]) -> Caller:
         told = headers.get(b"authorization")
         if told is None:
-            return link.ANYBODY
+            # A session that is over is no offense: its owner is asked to sign in again.
+            session = _cookie(headers, SESSION).decode("latin-1")
+            return (session and await self._gate.caller(session)) or link.ANYBODY
         scheme, _, token = told.decode("latin-1").partition(" ")
         caller = await self._gate.caller(token.strip()) if scheme.lower() == "bearer" else None
         if caller is None:
@@ -155,15 +188,20 @@ class _Answer:
         self.standing: Headers = []
         self.idempotency: Idempotency | None = None
         self.seen = Seen()
+        self.place: Place | None = None
         self._send = send
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            said = message["headers"]
+            said = [*message["headers"], *self._vary()]
+            if self.place:
+                self.place.begin(self.status, said, self.scope.get("path_template", ""))
             message["headers"] = [*said, *self._more(said), *await self._remember()]
         elif self.head:
             message = {**message, "body": b""}
+        elif self.place:
+            self.place.put(message.get("body", b""), more=message.get("more_body", False))
         await self._send(message)
 
     def _more(self, said: Headers) -> Headers:
@@ -172,9 +210,12 @@ class _Answer:
         more += [pair for pair in _UNLESS_SAID.items() if pair[0] not in names]
         if self.idempotency and self.idempotency.replayed:
             more.append((b"idempotent-replayed", b"true"))
-        if VISIT in self.scope and self.status < 400:  # noqa: PLR2004 - a refusal is in English
-            more.append((b"vary", b"Accept-Language, Banyan-Market"))
         return more
+
+    def _vary(self) -> Headers:
+        """Tell what the answer depends on; a refusal is in English."""
+        told = VISIT in self.scope and self.status < 400  # noqa: PLR2004 - where refusals begin
+        return [(b"vary", b"Accept-Language, Banyan-Market")] if told else []
 
     async def _remember(self) -> Headers:
         """Tell a writer what its next requests shall bring along: a browser does so by itself."""
@@ -191,9 +232,29 @@ class _Answer:
 
 def _seen(headers: Mapping[bytes, bytes]) -> Seen:
     """Read what a client was told when it wrote: in its own header or, of a browser, a cookie."""
-    kept = _COOKIE.search(headers.get(b"cookie", b""))
-    told = headers.get(SEEN, kept[1] if kept else b"")
+    told = headers.get(SEEN) or _cookie(headers, SEEN)
     return Seen.read(told.decode("latin-1"))
+
+
+def _cookie(headers: Mapping[bytes, bytes], name: bytes) -> bytes:
+    pairs = (pair.strip().partition(b"=") for pair in headers.get(b"cookie", b"").split(b";"))
+    return next((value for known, _, value in pairs if known == name), b"")
+
+
+def _refuse_foreign(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+    """Refuse a form that another site made a browser send, with the cookies that it has of us.
+
+    A browser tells where a request began (Fetch Metadata), an older one its Origin. JSON needs no
+    such look: for that, a browser asks us first (CORS), and we have never said yes.
+    """
+    media_type = headers.get(b"content-type", b"").partition(b";")[0].strip()
+    if scope["method"] in _SAFE or media_type.endswith(b"json"):
+        return
+    began = headers.get(b"sec-fetch-site")
+    if began is None and (origin := headers.get(b"origin")):
+        began = b"same-origin" if origin.endswith(b"://" + headers.get(b"host", b"")) else b""
+    if began not in (None, b"same-origin", b"none"):
+        raise CrossSite
 
 
 def _refuse_unprintable(scope: Scope) -> None:

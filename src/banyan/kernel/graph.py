@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
+from inspect import get_annotations, isclass
 from types import NoneType
 from typing import Any, NamedTuple, get_args, get_type_hints
 
+from banyan.kernel.backstage import Backstages
 from banyan.kernel.contract import is_contract
-from banyan.kernel.module import Module, Plugin
+from banyan.kernel.module import Channel, Module, Plugin
 from banyan.kernel.settings import Misconfigured
+from banyan.kernel.subjects import BACKSTAGE
 from banyan.kernel.topology import Topology
 
 
@@ -34,12 +37,38 @@ class Need(NamedTuple):
 def needs(module: Module) -> Iterator[Need]:
     """List what a module's services and sagas ask of others."""
     for kind in (*module.offers.values(), *module.sagas):
-        if kind.__init__ is not object.__init__:
-            for hint in get_type_hints(kind.__init__).values():
-                if contract := optional(hint):
-                    yield Need(contract, kind.__name__, vital=False)
-                elif is_contract(hint):
-                    yield Need(hint, kind.__name__, vital=True)
+        for hint in _wanted(kind):
+            if contract := optional(hint):
+                yield Need(contract, kind.__name__, vital=False)
+            elif is_contract(hint):
+                yield Need(hint, kind.__name__, vital=True)
+
+
+def _wanted(kind: type[object]) -> list[Any]:
+    """List the annotations of a constructor."""
+    if kind.__init__ is object.__init__:
+        return []
+    return list(get_type_hints(kind.__init__).values())
+
+
+def spoken_to(part: Module | Channel, modules: Iterable[Module]) -> set[str]:
+    """List the modules to which the controllers of a part speak, and those whom its desk asks.
+
+    One that may go backstage says so by that word.
+    """
+    offered = {protocol: module.name for module in modules for protocol in module.offers}
+    desk = _wanted(part.desk) if isinstance(part, Channel) and part.desk else []
+    asked = {offered[kind] for hint in desk if (kind := optional(hint) or hint) in offered}
+    named = {
+        name
+        for route in part.routes
+        if isclass(route)
+        for kind in route.__mro__
+        for name in get_annotations(kind)
+        if not hasattr(route, name)
+    }
+    behind = {BACKSTAGE} if Backstages in desk else named & {BACKSTAGE}
+    return asked | behind | named & {*offered.values()}
 
 
 def optional(hint: Any) -> type[object] | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
 
 from banyan.kernel.app import Room
+from banyan.kernel.backstage import EventHealth, Letter, SagaSummary
 from banyan.kernel.contract import Problem, Value
 from banyan.kernel.link import Fault, calling
+from banyan.kernel.security import Caller
+from banyan.kernel.stagehand import OVERDUE_SECONDS
 
-OVERDUE_SECONDS = 120
 LOOK_SECONDS = 300.0
 
 Look = Callable[..., Awaitable[Sequence[str]]]
@@ -67,43 +70,91 @@ async def _looked(look: Look, service: object) -> tuple[str, ...]:
         return (f"cannot be checked: {no}",)
 
 
+class _Mending(Value):
+    """What was tried, and what of it has failed again."""
+
+    tried: tuple[str, ...] = ()
+    delivered: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
 async def _plumbing(room: Room, *, repair: bool) -> Sequence[Diagnosis]:
     """Look for what is dead, stuck or overdue."""
-    name = room.module.name
-    mended: list[str] = []
-    if repair:
-        replayed = await room.worker.inbox.replay()
-        retried = await room.worker.sagas.retry()
-        mended += [f"{replayed} dead letters given another try"] if replayed else []
-        mended += [f"{retried} stuck sagas given another try"] if retried else []
-        while mended and await room.worker.step():
-            for task in list(room.worker.sagas.tasks.values()):
-                await task
-    letters = await room.worker.inbox.dead()
-    stuck = await room.worker.sagas.stuck()
+    name, backstage = room.module.name, room.backstage
+    with calling(seconds=LOOK_SECONDS, caller=Caller(subject="doctor")):
+        mending = await _mend(room) if repair else _Mending()
+    letters = [_of_letter(one) for one in await backstage.letters()]
+    stuck = [_of_saga(one) for one in await backstage.sagas(state="stuck")]
+    wrong = [one for one in (*letters, *stuck) if one not in mending.failed]
     return (
         Diagnosis(
             module=name,
             title="no event is dead and no saga stuck",
-            found=(
-                *(f"{one.type} {one.event} in {one.reaction}: {one.error}" for one in letters),
-                *(f"{one.kind} {one.id}" for one in stuck),
-            ),
-            mended=tuple(mended),
+            found=(*(f"{one}: failed again" for one in mending.failed), *wrong),
+            mended=mending.tried,
         ),
-        Diagnosis(module=name, title="nothing is overdue", found=await _overdue(room)),
+        Diagnosis(
+            module=name,
+            title="nothing is overdue",
+            found=await _overdue(room),
+            mended=mending.delivered,
+        ),
+    )
+
+
+async def _mend(room: Room) -> _Mending:
+    """Carry what waits, give what is dead or stuck another try, and see what becomes of it."""
+    backstage, worker = room.backstage, room.worker
+    dead, stuck = await backstage.letters(), await backstage.sagas(state="stuck")
+    replayed = (await backstage.replay()).count if dead else 0
+    for one in stuck:
+        with suppress(Problem):  # Somebody else was faster.
+            await backstage.retry(saga=one.id)
+    waiting = _undelivered(room, (await backstage.health()).events)
+    carried = 0
+    while carried < waiting and (batch := await worker.outbox.relay()):
+        carried += batch
+    while (replayed or stuck) and await worker.step():
+        for task in list(worker.sagas.tasks.values()):
+            await task
+    failing = await backstage.dead.failing([one.event for one in dead])
+    turned = [(await backstage.saga(saga=one.id)).saga for one in stuck]
+    return _Mending(
+        tried=(
+            *([f"{replayed} dead letters given another try"] if replayed else []),
+            *([f"{len(stuck)} stuck sagas given another try"] if stuck else []),
+        ),
+        delivered=(f"{carried} events delivered",) if carried else (),
+        failed=(
+            *(_of_letter(one) for one in failing),
+            *(_of_saga(one) for one in turned if one.attempt),
+        ),
     )
 
 
 async def _overdue(room: Room) -> tuple[str, ...]:
     """Find what should have happened a while ago."""
-    row = await room.database.one(
-        "SELECT (SELECT count(*) FROM outbox WHERE time < $1) AS told, "
-        "(SELECT count(*) FROM inbox WHERE status = 'pending' AND due_at < $1) AS heard, "
-        "(SELECT count(*) FROM sagas WHERE status IN ('run', 'undo') AND due_at < $1 "
-        "AND NOT starts_with(kind, 'job:')) AS begun",
-        room.database.clock.now() - timedelta(seconds=OVERDUE_SECONDS),
-    )
-    assert row is not None
-    words = {"told": "events not delivered", "heard": "events not heeded", "begun": "sagas waiting"}
-    return tuple(f"{row[key]} {word}" for key, word in words.items() if row[key])
+    told = await room.backstage.health()
+    counts = {
+        "events not delivered": _undelivered(room, told.events),
+        "events not heeded": told.events.overdue,
+        "sagas waiting": told.sagas.overdue,
+    }
+    return tuple(f"{count} {what}" for what, count in counts.items() if count)
+
+
+def _undelivered(room: Room, told: EventHealth) -> int:
+    """Count what waits for its carrier, if any of it has waited for too long."""
+    since = told.undelivered_since
+    late = since and since < room.database.clock.now() - timedelta(seconds=OVERDUE_SECONDS)
+    return told.undelivered if late else 0
+
+
+def _of_letter(one: Letter) -> str:
+    if one.reaction:
+        return f"{one.type} {one.event} in {one.reaction}: {one.error}"
+    return f"{one.type} {one.event} cannot be read: {one.error}"
+
+
+def _of_saga(one: SagaSummary) -> str:
+    return f"{one.kind} {one.id}"

@@ -52,6 +52,7 @@ import litestar
 import msgspec
 from litestar import delete, get, patch, post, put
 from litestar.di import NamedDependency, Provide
+from litestar.exceptions import NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.params import (
     FromHeader,
@@ -77,6 +78,7 @@ from banyan.kernel.reception import About, Reception
 from banyan.kernel.refusal import UnsupportedMediaType
 from banyan.kernel.security import Gate
 from banyan.kernel.settings import Misconfigured
+from banyan.kernel.shelf import Shelf
 
 __all__ = [
     "Answer",
@@ -156,6 +158,8 @@ def build(
     elsewhere: Sequence[ControllerRouterHandler] = (),
     limited: bool = False,
     limiter: Limiter | None = None,
+    shelf: Shelf | None = None,
+    lost: Callable[[Any, Exception], Any] | None = None,
 ) -> litestar.Litestar:
     """Make the ASGI app of some controllers, with everything that stands around them.
 
@@ -163,24 +167,31 @@ def build(
     `ids` and `clock`. `ready` tells of each part of the house whether it can do its work. Routes
     that are answered `elsewhere` are in the API document only, which describes the whole wherever
     it is. So it says that clients are `limited` also where a gateway sees to it, and no `limiter`.
+    What everybody may keep is kept on the `shelf`. People who ask for what is nowhere are answered
+    by `lost`, if somebody is there for them.
     """
 
     def assembled(*parts: ControllerRouterHandler) -> litestar.Litestar:
         return litestar.Litestar(
-            [_wired(part, {**dependencies, "about": about}) for part in parts],
+            [_wired(part, {**dependencies, "about": about, "gate": gate}) for part in parts],
             before_request=translation.foreseen,
             debug=False,
             dependencies={
                 "visit": Provide(_visit, sync_to_thread=False),
                 "expected": Provide(_expected, sync_to_thread=False),
             },
-            exception_handlers={Exception: translation.refused},
+            exception_handlers={Exception: translation.refused, NotFoundException: nowhere},
             logging_config=None,
             openapi_config=None,
             request_class=Request,
             request_max_body_size=MOST_BYTES,
             response_class=Answer,
         )
+
+    def nowhere(request: litestar.Request[Any, Any, Any], error: Any) -> litestar.Response[Any]:
+        for_people = "text/html" in request.headers.get("accept", "")
+        answer = lost if lost and for_people else translation.refused
+        return cast("litestar.Response[Any]", answer(request, error))
 
     about = About(
         title=title,
@@ -190,7 +201,8 @@ def build(
         limited=limited or limiter is not None,
     )
     app = assembled(Reception, *routes)
-    app.asgi_handler = cast(Any, Edge(cast(Any, app.asgi_handler), gate, limiter=limiter))
+    edge = Edge(cast(Any, app.asgi_handler), gate, limiter=limiter, shelf=shelf)
+    app.asgi_handler = cast(Any, edge)
     return app
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
-from urllib.parse import quote, unquote
-from uuid import UUID
+from urllib.parse import quote
 
 import msgspec
 from nats.aio.msg import Msg
@@ -18,6 +16,8 @@ from nats.js.errors import NotFoundError
 from banyan.kernel import subjects, telemetry
 from banyan.kernel.database import DOWN
 from banyan.kernel.event import Envelope, Event
+from banyan.kernel.ids import derived
+from banyan.kernel.letters import Delivery, Letters, Unreadable
 from banyan.kernel.link import Unavailable
 from banyan.kernel.nats import Broker
 from banyan.kernel.outbox import Carrier, Inbox
@@ -29,7 +29,6 @@ PAUSE_SECONDS = 1.0
 ACK_SECONDS = 30.0
 MOST_DELIVERIES = 5
 DUPLICATES_SECONDS = 120.0
-DEAD_DAYS = 30
 
 _JSON = "application/json"
 _OURS = "banyan-module"
@@ -53,15 +52,6 @@ async def provision(
             discard=api.DiscardPolicy.NEW,
             max_bytes=most_bytes,
             duplicate_window=DUPLICATES_SECONDS,
-        ),
-    )
-    await _stream(
-        streams,
-        api.StreamConfig(
-            name=subjects.DEAD,
-            subjects=[subjects.EVERY_DEAD],
-            max_age=DEAD_DAYS * 86400.0,
-            max_bytes=most_bytes // 16,
         ),
     )
     for module, kinds in listeners.items():
@@ -122,6 +112,7 @@ class Listener:
     def __init__(self, broker: Broker, inbox: Inbox) -> None:
         self._broker = broker
         self._inbox = inbox
+        self._letters = Letters(inbox)
         self._module = inbox.database.module
         self._feed: JetStreamContext.PullSubscription | None = None
         self._loop: asyncio.Task[None] | None = None
@@ -170,26 +161,25 @@ class Listener:
         readable: list[Msg] = []
         for message in messages:
             try:
-                heard.append(_read(message))
+                heard.append(_delivered(message).open())
                 readable.append(message)
-            except (KeyError, ValueError, msgspec.DecodeError) as refusal:
+            except Unreadable as refusal:
                 await self._put_aside(message, refusal)
         await self._inbox.put(heard)
         for message in readable:
             await message.ack()
 
-    async def _put_aside(self, message: Msg, refusal: Exception) -> None:
-        """Try it a few times, as another replica may be newer; then keep it where people look."""
+    async def _put_aside(self, message: Msg, refusal: Unreadable) -> None:
+        """Try it a few times, as another replica may be newer; then keep it with what is dead."""
         if message.metadata.num_delivered < MOST_DELIVERIES:
             await message.nak(delay=PAUSE_SECONDS)
             return
-        telemetry.log(__name__).error(
-            "unreadable event", module=self._module, error=type(refusal).__name__
-        )
-        headers = {**(message.headers or {}), "Banyan-Subject": message.subject}
-        headers.pop(api.Header.MSG_ID, None)
-        await self._broker.streams().publish(
-            subjects.of_dead(self._module), message.data, headers=headers
+        telemetry.log(__name__).error("unreadable", module=self._module, why=str(refusal))
+        told = message.metadata
+        # Streams may be made anew and count from one again, but not at the same moment.
+        name = f"{told.stream} {told.sequence.stream} {told.timestamp.isoformat()}"
+        await self._letters.keep(
+            derived("unreadable", name), _delivered(message), time=told.timestamp, why=refusal
         )
         await message.term()
 
@@ -210,13 +200,7 @@ def _written(envelope: Envelope) -> dict[str, str]:
     return headers
 
 
-def _read(message: Msg) -> Envelope:
-    headers = message.headers or {}
-    return Envelope(
-        id=UUID(headers["ce-id"]),
-        source=unquote(headers["ce-source"]),
-        type=headers["ce-type"],
-        time=datetime.fromisoformat(headers["ce-time"]),
-        data=msgspec.json.decode(message.data),
-        traceparent=headers.get("ce-traceparent", ""),
+def _delivered(message: Msg) -> Delivery:
+    return Delivery(
+        subject=message.subject, headers=message.headers or {}, data=bytes(message.data)
     )

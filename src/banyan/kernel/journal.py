@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
+from msgspec import structs
 
 from banyan.kernel import fault
 from banyan.kernel.contract import ToldProblem, Value
@@ -33,6 +34,7 @@ class Entry(Value, frozen=True, kw_only=True):
     """What the journal remembers of one step: its answer or its refusal, or until when it waits."""
 
     step: str
+    at: datetime | None = None
     answer: Any = None
     problem: ToldProblem | None = None
     until: datetime | None = None
@@ -51,18 +53,21 @@ class Row(msgspec.Struct, kw_only=True):
     epoch: int = 0
     news: int = 0
     attempt: int = 0
+    trouble: str | None = None
     error: ToldProblem | None = None
     result: Any = None
     traceparent: str = ""
 
     async def remember(self, database: Database, entry: Entry) -> None:
         """Append what a step came to."""
+        entry = structs.replace(entry, at=database.clock.now())
         await self._write(database, "attempt = 0, journal = journal || $4", [entry])
         self.journal.append(entry)
         self.attempt = 0
 
     async def settle(self, database: Database, entry: Entry) -> None:
         """Replace the last entry, a wait, by what came of it."""
+        entry = structs.replace(entry, at=database.clock.now())
         await self._write(
             database,
             "journal = jsonb_set(journal, '{-1}', $4), signals = signals - $5::text",
@@ -83,34 +88,38 @@ class Row(msgspec.Struct, kw_only=True):
 
     async def renew(self, database: Database) -> None:
         """Keep the lease for another attempt, of which there is nothing to remember."""
-        await self._write(database, "attempt = $4", self.attempt)
+        await self._write(database, "attempt = $4, trouble = $5", self.attempt, self.trouble)
 
     async def end(self, database: Database, status: Status, result: Any = None) -> None:
         """Note the end. What the saga was given is dropped: it may hold what should not stay."""
         await self._write(
             database,
-            "result = $4, status = $5, arguments = '{}', owner = NULL, ended_at = $6",
+            "result = $4, status = $5, error = $6, arguments = '{}', owner = NULL, ended_at = $7",
             result,
             status,
+            self.error,
             database.clock.now(),
         )
         self.status, self.result = status, result
 
     async def park(self, database: Database) -> None:
         """Wait for an operator: even the way back failed."""
-        await self._write(database, "status = $4, owner = NULL", "stuck")
+        await self._write(
+            database, "status = $4, trouble = $5, owner = NULL", "stuck", self.trouble
+        )
         self.status = "stuck"
 
     async def leave(self, database: Database, until: datetime) -> None:
         """Give the lease up until a moment, or until there is news that we have not seen."""
         await self._progress(
             database,
-            "UPDATE sagas SET owner = NULL, attempt = $4, due_at = CASE "
+            "UPDATE sagas SET owner = NULL, attempt = $4, trouble = $7, due_at = CASE "
             "WHEN news <> $5 THEN $6::timestamptz ELSE $3::timestamptz END",
             until,
             self.attempt,
             self.news,
             database.clock.now(),
+            self.trouble,
         )
 
     async def _write(self, database: Database, change: str, *values: object) -> None:

@@ -55,13 +55,17 @@ class Fault(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """What travels with a request from one module to the next."""
+    """What travels with a request from one module to the next.
+
+    `asked` gathers the modules that were asked, where somebody wants to know.
+    """
 
     deadline: float
     hops: int = 0
     caller: Caller = ANYBODY
     idempotency: Idempotency | None = None
     answering: Operation | None = None
+    asked: set[str] | None = None
 
     def left(self) -> float:
         """Return the seconds until the deadline."""
@@ -88,10 +92,11 @@ def calling(
     seconds: float = DEADLINE_SECONDS,
     caller: Caller = ANYBODY,
     idempotency: Idempotency | None = None,
+    asked: set[str] | None = None,
 ) -> Iterator[Call]:
     """Open a call at the edge of the house: an HTTP request, an event, a step of a saga."""
     deadline = asyncio.get_running_loop().time() + seconds
-    call = Call(deadline=deadline, caller=caller, idempotency=idempotency)
+    call = Call(deadline=deadline, caller=caller, idempotency=idempotency, asked=asked)
     token = _call.set(call)
     try:
         yield call
@@ -234,6 +239,8 @@ async def hop(operation: Operation) -> AsyncIterator[None]:
             f"{call.answering.subject} is a command and asks {operation.subject}; "
             "what involves a neighbor is marked @undertaking"
         )
+    if call.asked is not None:
+        call.asked.add(operation.module)
     key = call.idempotency if call.hops == 0 else None
     token = _call.set(replace(call, hops=call.hops + 1, idempotency=key, answering=operation))
     try:

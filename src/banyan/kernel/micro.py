@@ -37,6 +37,7 @@ ANSWERS = "_INBOX"
 class MicroService:
     """The contracts of one module, answered to whoever may ask on the broker.
 
+    A process without a module is one, too, that only says that it is there.
     Replicas are members of one queue group, so NATS gives each request to one of them. The
     library's own service class answers one request after another; this one, all at once.
     """
@@ -44,7 +45,7 @@ class MicroService:
     def __init__(
         self,
         broker: Broker,
-        database: Database,
+        database: Database | None,
         offers: Mapping[type[object], object],
         *,
         clock: Clock,
@@ -53,7 +54,7 @@ class MicroService:
     ) -> None:
         self._broker = broker
         self._database = database
-        self._name = database.module
+        self._name = database.module if database else broker.process
         self._id = str(ids.new())
         self._started = clock.now()
         self._metadata = dict(metadata)
@@ -137,11 +138,11 @@ class MicroService:
             id=self._id,
             name=self._name,
             version=VERSION,
-            description=f"The module {self._name}",
+            description=f"The {'module' if self._database else 'process'} {self._name}",
             metadata=self._metadata,
             endpoints=[
                 EndpointInfo(
-                    name=operation.name,
+                    name=_name(operation),
                     subject=subjects.of_call(operation),
                     queue_group=self._name,
                     metadata=_schemas(operation),
@@ -173,7 +174,7 @@ async def _control(tell: Any, message: Msg) -> None:
 
 def _stats(operation: Operation) -> EndpointStats:
     return EndpointStats(
-        name=operation.name,
+        name=_name(operation),
         subject=subjects.of_call(operation),
         queue_group=operation.module,
         num_requests=0,
@@ -181,6 +182,11 @@ def _stats(operation: Operation) -> EndpointStats:
         processing_time=0,
         average_processing_time=0,
     )
+
+
+def _name(operation: Operation) -> str:
+    """Name an endpoint; its name may hold no dots."""
+    return "_".join(filter(None, (operation.side, operation.name)))
 
 
 def _schemas(operation: Operation) -> dict[str, str]:

@@ -104,7 +104,14 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Channel:
-    """A place where people meet the shop; it stands on contracts only."""
+    """A place where people meet the shop; it stands on contracts only.
+
+    Its `desk` is what its controllers share, wired by its constructor's annotations like a service:
+    contracts, settings, the clock. They name it as they name a contract, by the channel's name.
+    `lost` answers, with a page, people who ask for what is nowhere in the house.
+    """
 
     name: str
     routes: Sequence[Any] = ()
+    desk: type[object] | None = None
+    lost: Callable[[Any, Exception], Any] | None = None

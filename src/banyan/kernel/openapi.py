@@ -7,7 +7,7 @@ and those that follow from its guards, its parameters and its body.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from inspect import cleandoc
 from operator import attrgetter, or_
@@ -252,7 +252,8 @@ def _raised_in(function: Any, controller: object) -> Iterator[type[Problem]]:
         asked = getattr(controller, name, None)
         if isinstance(asked, MethodType) and asked != function:
             yield from _raised_in(asked, controller)
-        for protocol in type(asked).__mro__:
+        answering = asked.values() if isinstance(asked, Mapping) else (asked,)
+        for protocol in {kind for one in answering for kind in type(one).__mro__}:
             if is_contract(protocol):
                 offered = operations(protocol)
                 yield from (p for one in names & offered.keys() for p in offered[one].problems)

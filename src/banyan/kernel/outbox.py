@@ -7,14 +7,12 @@ the event was heard. What keeps failing is put aside as dead, shown, and can be 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Protocol
-from uuid import UUID
 
 import msgspec
 
 from banyan.kernel import telemetry
-from banyan.kernel.contract import Value
 from banyan.kernel.database import DOWN, Database, Record, Transaction, convert_all
 from banyan.kernel.doors import through
 from banyan.kernel.event import Envelope, Reaction
@@ -27,18 +25,6 @@ LONGEST_WAIT_SECONDS = 300.0
 KEPT_DAYS = 7
 
 React = Callable[[Any], Awaitable[object]]
-
-
-class DeadLetter(Value, frozen=True, kw_only=True):
-    """An event that a reaction could not digest, with the reason of the last attempt."""
-
-    event: UUID
-    reaction: str
-    type: str
-    time: datetime
-    attempt: int
-    error: str
-    data: Any
 
 
 class Carrier(Protocol):
@@ -212,27 +198,6 @@ class Inbox:
                 type(defect).__name__,
                 "dead" if attempt >= MOST_ATTEMPTS else "pending",
             )
-
-    async def dead(self, limit: int = 100) -> tuple[DeadLetter, ...]:
-        """List what was put aside."""
-        rows = await self.database.all(
-            "SELECT event, reaction, type, time, attempt, coalesce(error, '') AS error, "
-            "body AS data FROM inbox WHERE status = 'dead' ORDER BY event LIMIT $1",
-            limit,
-        )
-        return convert_all(rows, DeadLetter)
-
-    async def replay(self, events: Sequence[UUID] | None = None) -> int:
-        """Give dead letters another try, all or those named; return how many."""
-        async with self.database.begin() as tx:
-            count = await tx.execute(
-                "UPDATE inbox SET status = 'pending', attempt = 0, due_at = $1 "
-                "WHERE status = 'dead' AND ($2::uuid[] IS NULL OR event = ANY($2))",
-                self.database.clock.now(),
-                events,
-            )
-            tx.after_commit(self.database.wake)
-        return count
 
     async def forget_old(self) -> None:
         """Drop notes about events that nobody will deliver again."""

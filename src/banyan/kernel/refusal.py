@@ -50,6 +50,10 @@ class Forbidden(Problem, status=403):
     permission: str
 
 
+class CrossSite(Problem, status=403):
+    """A page of another site sent this form; go to the page here, and send it from there."""
+
+
 class NotFound(Problem, status=404):
     """There is nothing at this address."""
 

@@ -89,6 +89,11 @@ class Saga:
         assert not args, "steps take keywords only"
         self._way_back.append((step, dict(kwargs)))
 
+    @property
+    def way_back(self) -> tuple[str, ...]:
+        """Name the steps back that were declared, in the order in which they would be taken."""
+        return tuple(_name(step) for step, _ in reversed(self._way_back))
+
     async def wait(self, signal: str, *, seconds: float) -> Any:
         """Wait for a signal and return what it brought, or None when the time is over."""
         now = self._database.clock.now()

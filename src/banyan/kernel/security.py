@@ -17,11 +17,16 @@ from typing import Any, Literal, Protocol, Self
 
 import msgspec
 
+from banyan.kernel.clock import Clock, SystemClock
 from banyan.kernel.contract import Problem, Value
 from banyan.kernel.settings import Misconfigured, Secret
 
+SESSION_SECONDS = 12 * 3600
+"""How long somebody who signed in stays so."""
+
 _TOKEN_FILE = "admin-token"  # noqa: S105 - its name, not its content
 _TOKEN_PREFIX = "bny_"  # noqa: S105 - so that scanners of leaked secrets know ours
+_SESSION_PREFIX = "bns_"
 _WEBHOOK_PREFIX = "whsec_"
 _WEBHOOK_SKEW_SECONDS = 300
 
@@ -43,12 +48,12 @@ _PRIVATE_NAMES = frozenset(
     ]
 )
 # Most texts are harmless, and one look tells.
-_SUSPICIOUS = re.compile(r"@|bearer|basic|bny_|whsec_|eyJ|\d(?:\D{0,2}\d){12}", re.IGNORECASE)
+_SUSPICIOUS = re.compile(r"@|bearer|basic|bny_|bns_|whsec_|eyJ|\d(?:\D{0,2}\d){12}", re.IGNORECASE)
 _PRIVATE_TEXTS = (
     (re.compile(r"://[^/\s@]+@"), "://[private]@"),
     (re.compile(r"(?<![\w.+%-])[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"), "[email]"),
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]+", re.IGNORECASE), r"\1 [private]"),
-    (re.compile(r"\b(bny_|whsec_|eyJ)[\w.+/=-]+"), r"\1[private]"),
+    (re.compile(r"\b(bny_|bns_|whsec_|eyJ)[\w.+/=-]+"), r"\1[private]"),
 )
 
 
@@ -82,22 +87,54 @@ class Gate(Protocol):
     """Knows callers by their tokens: the one place where full identity plugs in."""
 
     async def caller(self, token: str) -> Caller | None:
-        """Tell who holds this token; None when nobody may."""
+        """Tell who holds this token, or was given this session; None when nobody may."""
         ...
+
+    async def session(self, token: str) -> Secret | None:  # noqa: ARG002 - not every gate has any
+        """Open a session for the holder of a token, which a browser keeps instead; maybe none."""
+        return None
 
 
 class TokenGate(Gate):
-    """A gate with a single key, whose holder may do everything."""
+    """A gate with a single key, whose holder may do everything.
 
-    def __init__(self, token_hash: str) -> None:
+    A session says when it ends, and is signed with what is known of the key: so every replica
+    knows it, it is over when the key is replaced, and the key itself is kept in no browser.
+    """
+
+    def __init__(self, token_hash: str, *, clock: Clock | None = None) -> None:
         """Remember what `fingerprint` says of the token, not the token."""
         self._token_hash = token_hash
+        self._clock = clock or SystemClock()
         self._holder = Caller(subject="admin", permissions=frozenset({"*"}))
 
     async def caller(self, token: str) -> Caller | None:
         """Let the holder in, taking as long for a near miss as for a far one."""
-        genuine = hmac.compare_digest(fingerprint(token), self._token_hash)
-        return self._holder if genuine else None
+        if token.startswith(_SESSION_PREFIX):
+            return self._holder if self._lasts(token) else None
+        return self._holder if self._fits(token) else None
+
+    async def session(self, token: str) -> Secret | None:
+        """Open a session of twelve hours."""
+        if not self._fits(token):
+            return None
+        return self._signed(int(self._clock.now().timestamp()) + SESSION_SECONDS)
+
+    def _fits(self, token: str) -> bool:
+        return hmac.compare_digest(fingerprint(token), self._token_hash)
+
+    def _lasts(self, session: str) -> bool:
+        until = session.removeprefix(_SESSION_PREFIX).partition(".")[0]
+        if not re.fullmatch(r"[0-9]{1,12}", until) or not session.isascii():
+            return False
+        genuine = hmac.compare_digest(self._signed(int(until)).reveal(), session)
+        return genuine and self._clock.now().timestamp() < int(until)
+
+    def _signed(self, until: int) -> Secret:
+        seal = hmac.digest(self._token_hash.encode(), f"session until {until}".encode(), "sha256")
+        # Without padding: a cookie with "=" in it is quoted by some, and the quotes come back.
+        signature = base64.urlsafe_b64encode(seal).decode().rstrip("=")
+        return Secret(f"{_SESSION_PREFIX}{until}.{signature}")
 
 
 def fingerprint(token: str) -> str:

@@ -39,7 +39,7 @@ _MISSING = re.compile(r"Missing required \w+ parameter '(.+?)' for path")
 
 def refused(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Answer an error with its problem document."""
-    problem = problem_of(_translated(request, error))
+    problem = problem_of(translated(request, error))
     status, headers, body = written(problem, path=request.scope["path"])
     return Response(
         body,
@@ -84,7 +84,8 @@ def _refuse_unacceptable(accept: str, media_type: Any) -> None:
         raise NotAcceptable(offered=offered)
 
 
-def _translated(request: AnyRequest, error: Exception) -> Exception:
+def translated(request: AnyRequest, error: Exception) -> Exception:
+    """Tell an error of the router in our words; any other is told as it is."""
     match error:
         case ValidationException():
             problem: Exception = BadRequest(errors=tuple(_flaws(request, error)))

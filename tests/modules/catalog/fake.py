@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 from banyan.modules.catalog import model
 from banyan.modules.catalog.contract import (
     Attribute,
     Catalog,
     Category,
+    Edited,
     InvalidAttribute,
     Product,
     ProductState,
@@ -18,6 +22,9 @@ from banyan.modules.catalog.contract import (
     UnknownProduct,
 )
 from banyan.vocabulary import ProductId, Sku
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+"""Nothing takes time here."""
 
 
 class FakeCatalog(Catalog):
@@ -75,6 +82,35 @@ class FakeCatalog(Catalog):
         ]
         return tuple(found[:limit])
 
+    async def publish_all(self, *, products: tuple[ProductId, ...]) -> tuple[Product, ...]:
+        return await self._advance_all(model.batch(products), "published")
+
+    async def retire_all(self, *, products: tuple[ProductId, ...]) -> tuple[Product, ...]:
+        return await self._advance_all(model.batch(products), "retired")
+
+    async def edited(
+        self,
+        *,
+        q: str = "",
+        state: ProductState | None = None,
+        category: str | None = None,
+        before: tuple[datetime, ProductId] | None = None,
+        limit: int = 24,
+    ) -> tuple[Edited, ...]:
+        branch = {slug for slug in self._tree if category in self._path(slug)}
+        found = [
+            Edited(product=product, at=NOW)
+            for product in reversed(self._all())
+            if (before is None or product.id < before[1])
+            and state in (None, product.state)
+            and (category is None or branch.intersection(product.categories))
+            and all(
+                any(word.lower() in text.lower() for text in [*self._texts(product), product.slug])
+                for word in q.split()
+            )
+        ]
+        return tuple(found[:limit])
+
     async def find(
         self, *, slugs: tuple[str, ...] = (), skus: tuple[Sku, ...] = ()
     ) -> tuple[Product, ...]:
@@ -120,6 +156,17 @@ class FakeCatalog(Catalog):
 
     async def attributes(self) -> tuple[Attribute, ...]:
         return tuple(self._attributes[code] for code in sorted(self._attributes))
+
+    async def _advance_all(
+        self, products: Sequence[ProductId], state: ProductState
+    ) -> tuple[Product, ...]:
+        known = [await self.product(product=product) for product in products]
+        after = {one.id: model.advance(one, state, expected=None) for one in known}
+        self._products |= after
+        return tuple(after.values())
+
+    def _path(self, slug: str | None) -> list[str]:
+        return [slug, *self._path(self._tree[slug].parent)] if slug else []
 
     async def _advance(
         self, product: ProductId, state: ProductState, expected: int | None

@@ -198,3 +198,24 @@ async def test_who_may_only_look_changes_nothing(http: httpx.AsyncClient, path: 
     nobody = await http.get(path)
 
     assert (looked.status_code, wrote.status_code, nobody.status_code) == (200, 403, 401)
+
+
+async def test_products_are_sought_and_go_many_at_once(http: httpx.AsyncClient) -> None:
+    first = (await http.post(PRODUCTS, json=SHIRT)).json()["id"]
+    coat = SHIRT | {"slug": "coat", "title": "Coat", "variants": [{"sku": "coat"}], "options": []}
+    second = (await http.post(PRODUCTS, json=coat)).json()["id"]
+
+    page = await http.get(f"{PRODUCTS}/edited", params={"limit": 1})
+    following = await http.get(page.links["next"]["url"])
+    found = await http.get(f"{PRODUCTS}/edited", params={"q": "shirt-m", "state": "draft"})
+    published = await http.post(f"{PRODUCTS}/publish", json={"products": [first, second]})
+    none = await http.post(f"{PRODUCTS}/publish", json={"products": []})
+    retired = await http.post(f"{PRODUCTS}/retire", json={"products": [second]})
+
+    told = [*page.json()["items"], *following.json()["items"]]
+    assert {one["product"]["slug"] for one in told} == {"shirt", "coat"}
+    assert {"product", "at"} == set(told[0])
+    assert [one["product"]["slug"] for one in found.json()["items"]] == ["shirt"]
+    assert [one["state"] for one in published.json()["items"]] == ["published", "published"]
+    assert none.status_code == 400
+    assert [one["state"] for one in retired.json()["items"]] == ["retired"]

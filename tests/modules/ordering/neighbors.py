@@ -23,6 +23,7 @@ from banyan.modules.payments.contract import (
     LedgerEntry,
     Payment,
     PaymentDeclined,
+    PaymentMethod,
     Payments,
     UnknownPayment,
     UnknownProvider,
@@ -78,8 +79,30 @@ class FakeInventory(Inventory):
         raise NotImplementedError
 
     async def levels(
-        self, *, skus: tuple[Sku, ...] = (), after: Sku | None = None, limit: int = 100
+        self,
+        *,
+        skus: tuple[Sku, ...] = (),
+        after: Sku | None = None,
+        limit: int = 100,
+        prefix: str = "",
+        warehouse: str | None = None,
     ) -> tuple[Level, ...]:
+        raise NotImplementedError
+
+    async def scarce(
+        self, *, at_most: int = 5, after: tuple[int, Sku] | None = None, limit: int = 24
+    ) -> tuple[Availability, ...]:
+        raise NotImplementedError
+
+    async def transfer(
+        self,
+        *,
+        transfer: UUID,
+        lines: tuple[Line, ...],
+        source: str,
+        target: str,
+        note: str = "",
+    ) -> tuple[Movement, ...]:
         raise NotImplementedError
 
     async def level(self, *, sku: Sku, warehouse: str) -> Level:
@@ -126,6 +149,11 @@ class FakePayments(Payments):
     def __init__(self) -> None:
         self.known: dict[PaymentId, Payment] = {}
         self.down = 0
+
+    async def methods(
+        self, *, origin: str, wishes: tuple[str, ...] = (), token: str = ""
+    ) -> tuple[PaymentMethod, ...]:
+        return (PaymentMethod(code="sandbox", title="Card"),)
 
     async def authorize(
         self,

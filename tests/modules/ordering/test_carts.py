@@ -6,8 +6,14 @@ import asyncio
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
-from banyan.modules.catalog.contract import ProductPublished, ProductRetired
+from banyan.modules.catalog.contract import (
+    ProductPublished,
+    ProductRetired,
+    ProductText,
+    Variant,
+)
 from banyan.modules.ordering.contract import (
     NotForSale,
     StaleCart,
@@ -198,3 +204,31 @@ async def test_carts_that_nobody_came_back_to_are_forgotten(shop: Shop) -> None:
     with pytest.raises(UnknownCart):
         await shop.ordering.cart(cart=CART)
     assert (await shop.ordering.cart(cart=kept)).order
+
+
+async def test_a_line_speaks_the_language_of_its_cart(shop: Shop) -> None:
+    austria, german = Locale("de-AT"), Locale("de")
+    market = (await shop.pricing.markets())[0]
+    there = replace(market, locales=(german, austria, Locale("en")), version=market.version + 1)
+    colored = replace(
+        product(LAMP, version=2, title="Lamp"),
+        variants=(Variant(sku=LAMP, options={"Color": "Red", "Size": "S"}),),
+        translations={
+            german: ProductText(title="Lampe", words={"Color": "Farbe", "Red": "Rot"}),
+            austria: ProductText(words={"Red": "Ribisel", "Elsewhere": "Anderswo"}),
+        },
+    )
+    await shop.bench.hear(MarketChanged(market=there), ProductPublished(product=colored))
+
+    said = {}
+    for number, language in enumerate(("de-AT", "de", "en"), start=20):
+        cart = CartId(UUID(int=number))
+        await shop.ordering.create_cart(cart=cart, market=there.code, wishes=(language,))
+        (line,) = (await shop.ordering.add_line(cart=cart, sku=LAMP)).lines
+        said[language] = (line.title, line.options)
+
+    assert said == {
+        "de-AT": ("Lampe", {"Farbe": "Ribisel", "Size": "S"}),
+        "de": ("Lampe", {"Farbe": "Rot", "Size": "S"}),
+        "en": ("Lamp", {"Color": "Red", "Size": "S"}),
+    }

@@ -163,7 +163,7 @@ CORRUPTIONS = """
         AND documents.product = listings.product;
     INSERT INTO documents SELECT '00000000-0000-0000-0000-0000000000ff', 'ghost', titles,
         sort_keys, image, image_alt, brand, category, facets, labels, glossary, languages, words,
-        spelled
+        spelled, changed
         FROM documents WHERE slug = 'task-lamp';
     INSERT INTO listings SELECT 'moon', product, 1, NULL, 'EUR', false, true
         FROM documents WHERE slug = 'task-lamp';

@@ -120,7 +120,15 @@ async def test_a_page_is_told_in_the_market_and_language_of_the_visitor(
 
 
 @pytest.mark.parametrize(
-    "path", [PRODUCTS, f"{PRODUCTS}/desk-lamp", "/api/store/categories", "/api/store/suggestions"]
+    "path",
+    [
+        PRODUCTS,
+        f"{PRODUCTS}/desk-lamp",
+        f"{PRODUCTS}/desk-lamp/related",
+        "/api/store/shelves",
+        "/api/store/categories",
+        "/api/store/suggestions",
+    ],
 )
 @pytest.mark.parametrize(
     ("wishes", "locale"),
@@ -156,9 +164,47 @@ async def test_categories_and_suggestions_are_lists(http: httpx.AsyncClient) -> 
     assert "etag" in suggestions.headers
 
 
+async def test_a_home_page_and_what_is_alike_have_the_shape_of_lists(
+    http: httpx.AsyncClient,
+) -> None:
+    shelves = await http.get("/api/store/shelves", params={"limit": 1})
+    alike = await http.get(f"{PRODUCTS}/desk-lamp/related", params={"limit": 1})
+
+    newest, home = shelves.json()["items"]
+    assert (newest["category"], newest["title"]) == (None, "New in")
+    assert home["category"] == {
+        "slug": "home",
+        "title": "Home",
+        "parent": None,
+        "count": 3,
+        "image": "/media/wooden-chair.svg",
+    }
+    assert [card["slug"] for card in home["cards"]] == ["wooden-chair"]
+    assert [card["slug"] for card in alike.json()["items"]] == ["floor-lamp"]
+    assert {"etag", "cache-control"} < set(shelves.headers)
+
+
+async def test_a_sitemap_is_told_in_parts_that_can_be_fetched_at_once(
+    http: httpx.AsyncClient,
+) -> None:
+    path = "/api/store/sitemap"
+    first = await http.get(path, params={"limit": 2})
+    following = await http.get(first.links["next"]["url"])
+    parts = (await http.get(f"{path}/parts", params={"limit": 2})).json()["items"]
+    fetched = [
+        await http.get(path, params={"limit": 2, "cursor": part["cursor"]}) for part in parts
+    ]
+
+    assert [set(entry) for entry in first.json()["items"]] == [{"slug", "changed"}] * 2
+    assert [entry["slug"] for entry in following.json()["items"]] == ["wooden-chair"]
+    assert [one.json() for one in fetched] == [first.json(), following.json()]
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "code"),
     [
+        (f"{PRODUCTS}/nothing/related", 404, "no_such_product"),
+        ("/api/store/shelves?market=moon", 404, "unknown_market"),
         (f"{PRODUCTS}/nothing", 404, "no_such_product"),
         (f"{PRODUCTS}?category=nothing", 404, "no_such_category"),
         (f"{PRODUCTS}?market=moon", 404, "unknown_market"),

@@ -28,6 +28,8 @@ from tests.modules.search.examples import (
     stock,
 )
 
+LAMP_PICTURE, CHAIR_PICTURE = "/media/floor-lamp.svg", "/media/wooden-chair.svg"
+
 
 async def page(shop: Bench, slug: str = "desk-lamp", **wanted: str) -> ProductPage:
     return await shop.ask(Search).product_page(
@@ -218,9 +220,9 @@ async def test_categories_count_their_childrens_products_in_one_statement(linked
     assert len(run) == 1
     assert (shown.market, shown.locale) == (EU, DE)
     assert shown.items == (
-        CategoryShown(slug="home", title="Zuhause", parent=None, count=3),
-        CategoryShown(slug="lamps", title="Leuchten", parent="home", count=2),
-        CategoryShown(slug="chairs", title="Stühle", parent="home", count=1),
+        CategoryShown(slug="home", title="Zuhause", parent=None, count=3, image=CHAIR_PICTURE),
+        CategoryShown(slug="lamps", title="Leuchten", parent="home", count=2, image=LAMP_PICTURE),
+        CategoryShown(slug="chairs", title="Stühle", parent="home", count=1, image=CHAIR_PICTURE),
     )
 
 

@@ -11,6 +11,7 @@ CREATE TABLE outbox (
 );
 
 -- Events that this module has heard: what to do, and what was done (kept to recognize repeats).
+-- What could not even be read is dead, and kept as it came; no reaction has seen it.
 CREATE TABLE inbox (
     event uuid NOT NULL,
     reaction text NOT NULL,
@@ -29,7 +30,7 @@ CREATE TABLE inbox (
 
 CREATE INDEX inbox_due ON inbox (due_at, number) WHERE status = 'pending';
 CREATE INDEX inbox_done ON inbox (due_at) WHERE status = 'done';
-CREATE INDEX inbox_dead ON inbox (event) WHERE status = 'dead';
+CREATE INDEX inbox_dead ON inbox (number) WHERE status = 'dead';
 
 -- Undertakings and jobs. One row is state, timer, lease and retry at once.
 CREATE TABLE sagas (
@@ -46,6 +47,7 @@ CREATE TABLE sagas (
     epoch integer NOT NULL DEFAULT 0,
     news integer NOT NULL DEFAULT 0,
     attempt integer NOT NULL DEFAULT 0,
+    trouble text,
     error jsonb,
     result jsonb,
     traceparent text NOT NULL DEFAULT '',
@@ -54,6 +56,7 @@ CREATE TABLE sagas (
 ) WITH (fillfactor = 70);
 
 CREATE INDEX sagas_due ON sagas (due_at) WHERE status IN ('run', 'undo');
+CREATE INDEX sagas_started ON sagas (started_at, id);
 CREATE INDEX sagas_stuck ON sagas (id) WHERE status = 'stuck';
 CREATE INDEX sagas_ended ON sagas (ended_at) WHERE ended_at IS NOT NULL;
 

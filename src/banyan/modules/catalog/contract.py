@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from banyan.kernel.contract import Problem, Value, command, contract, query, raises
 from banyan.kernel.event import Event
-from banyan.vocabulary import VISIBLE, Locale, ProductId, Sku, SkuText
+from banyan.vocabulary import VISIBLE, Locale, Moment, ProductId, Sku, SkuText
 
 # Python's `$` lets a line break pass at the end; `(?!\n)` does not, in any dialect.
 Slug = Annotated[str, Meta(pattern="^[a-z0-9]+(-[a-z0-9]+)*(?!\\n)$", max_length=200)]
@@ -121,6 +121,13 @@ class Product(ProductDetails, frozen=True, kw_only=True):
     id: ProductId
     state: ProductState = "draft"
     version: int = 0
+
+
+class Edited(Value, frozen=True, kw_only=True):
+    """A product, and when it last changed."""
+
+    product: Product
+    at: Moment
 
 
 class UnknownProduct(Problem, status=404):
@@ -248,6 +255,18 @@ class Catalog(Protocol):
         """Take a product out of the shop for good; its slug and SKUs stay taken."""
         ...
 
+    @command
+    @raises(UnknownProduct, InvalidProduct)
+    async def publish_all(self, *, products: tuple[ProductId, ...]) -> tuple[Product, ...]:
+        """Let shoppers see up to 1,000 products, all or none; refusals name the product."""
+        ...
+
+    @command
+    @raises(UnknownProduct, InvalidProduct)
+    async def retire_all(self, *, products: tuple[ProductId, ...]) -> tuple[Product, ...]:
+        """Take up to 1,000 products out of the shop for good, all or none."""
+        ...
+
     @query
     @raises(UnknownProduct)
     async def product(self, *, product: ProductId) -> Product:
@@ -266,6 +285,23 @@ class Catalog(Protocol):
         """List up to 1,000 products by id, for the back office and for exports.
 
         `q` is a part of the title or of a SKU.
+        """
+        ...
+
+    @query
+    async def edited(
+        self,
+        *,
+        q: str = "",
+        state: ProductState | None = None,
+        category: str | None = None,
+        before: tuple[Moment, ProductId] | None = None,
+        limit: int = 24,
+    ) -> tuple[Edited, ...]:
+        """List up to 1,000 products, those that changed last first.
+
+        Every word of `q` is a part of the title, of the slug or of a SKU that the product has or
+        had. A category is that with all below it. `before` is where a page has ended.
         """
         ...
 

@@ -5,10 +5,12 @@ What shoppers see is told by the module `search`.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, structs
 
+from banyan.kernel.contract import Value
 from banyan.kernel.http import (
     Answer,
     Controller,
@@ -35,6 +37,7 @@ from banyan.modules.catalog.contract import (
     Catalog,
     Category,
     CategoryDetails,
+    Edited,
     InvalidAttribute,
     InvalidCategory,
     Product,
@@ -64,6 +67,12 @@ class NewAttribute(AttributeDetails, frozen=True, kw_only=True):
     code: Slug
 
 
+class Chosen(Value, frozen=True, kw_only=True):
+    """The products that something is done with."""
+
+    products: Annotated[tuple[ProductId, ...], Meta(min_length=1, max_length=1000)]
+
+
 class ProductsAdmin(Controller):
     """Products in any state."""
 
@@ -86,6 +95,35 @@ class ProductsAdmin(Controller):
             after=after(cursor, ProductId), limit=limit + 1, q=q, state=in_state
         )
         return page(found, limit=limit, place=lambda product: product.id)
+
+    @get("/edited")
+    async def browse_edited(
+        self,
+        limit: Limit = 24,
+        cursor: Cursor = None,
+        q: FromQuery[Annotated[str, Meta(max_length=200)]] = "",
+        in_state: Annotated[ProductState | None, QueryParameter(name="state")] = None,
+        category: FromQuery[Slug | None] = None,
+    ) -> Page[Edited]:
+        """List products, those that changed last first; `q` are words of title, slug or SKU."""
+        found = await self.catalog.edited(
+            q=q,
+            state=in_state,
+            category=category,
+            before=after(cursor, tuple[datetime, ProductId]),
+            limit=limit + 1,
+        )
+        return page(found, limit=limit, place=lambda edited: (edited.at, edited.product.id))
+
+    @post("/publish", guards=[needs("catalog:write")], status_code=200)
+    async def publish_all(self, data: JSONBody[Chosen]) -> Page[Product]:
+        """Let shoppers see products, all or none."""
+        return Page(items=await self.catalog.publish_all(products=data.products))
+
+    @post("/retire", guards=[needs("catalog:write")], status_code=200)
+    async def retire_all(self, data: JSONBody[Chosen]) -> Page[Product]:
+        """Take products out of the shop for good, all or none."""
+        return Page(items=await self.catalog.retire_all(products=data.products))
 
     @post(guards=[needs("catalog:write")])
     async def create(self, data: JSONBody[ProductDetails]) -> Answer[Product]:

@@ -80,6 +80,13 @@ def tidy(products: Sequence[Product]) -> tuple[Product, ...]:
     return tuple(_tidy(product) for product in products)
 
 
+def batch(products: Sequence[ProductId]) -> tuple[ProductId, ...]:
+    """Name each product once, and not too many."""
+    if len(products) > MOST_PRODUCTS:
+        raise InvalidProduct(pointer="", reason=f"at most {MOST_PRODUCTS} products at once")
+    return tuple(dict.fromkeys(products))
+
+
 def _tidy(product: Product) -> Product:
     product = replace(
         product,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
+from banyan.kernel.clock import Clock
 from banyan.kernel.database import Database, Transaction
 from banyan.modules.catalog import model, store
 from banyan.modules.catalog.contract import (
@@ -13,6 +15,7 @@ from banyan.modules.catalog.contract import (
     Catalog,
     CategoriesChanged,
     Category,
+    Edited,
     InvalidAttribute,
     Product,
     ProductState,
@@ -28,13 +31,15 @@ from banyan.vocabulary import ProductId, Sku
 
 BEFORE_ALL = ProductId(UUID(int=0))
 LONGEST_PAGE = 1000
+MOST_WORDS = 12
 
 
 class CatalogService(Catalog):
     """Products, categories and attributes, in the schema `catalog`."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, clock: Clock) -> None:
         self.db = db
+        self.clock = clock
 
     async def save(
         self, *, products: tuple[Product, ...], expected: int | None = None
@@ -51,10 +56,16 @@ class CatalogService(Catalog):
         return after
 
     async def publish(self, *, product: ProductId, expected: int | None = None) -> Product:
-        return await self._advance(product, "published", expected)
+        return (await self._advance([product], "published", expected))[0]
 
     async def retire(self, *, product: ProductId, expected: int | None = None) -> Product:
-        return await self._advance(product, "retired", expected)
+        return (await self._advance([product], "retired", expected))[0]
+
+    async def publish_all(self, *, products: tuple[ProductId, ...]) -> tuple[Product, ...]:
+        return await self._advance(model.batch(products), "published")
+
+    async def retire_all(self, *, products: tuple[ProductId, ...]) -> tuple[Product, ...]:
+        return await self._advance(model.batch(products), "retired")
 
     async def product(self, *, product: ProductId) -> Product:
         for found in await store.products(self.db, [product]):
@@ -75,6 +86,18 @@ class CatalogService(Catalog):
         if state:
             return await store.products_in_state(self.db, state, after, limit)
         return await store.products_after(self.db, after, limit)
+
+    async def edited(
+        self,
+        *,
+        q: str = "",
+        state: ProductState | None = None,
+        category: str | None = None,
+        before: tuple[datetime, ProductId] | None = None,
+        limit: int = 24,
+    ) -> tuple[Edited, ...]:
+        words, limit = q.split()[:MOST_WORDS], min(limit, LONGEST_PAGE)
+        return await store.edited(self.db, words, state, category, before, limit)
 
     async def find(
         self, *, slugs: tuple[str, ...] = (), skus: tuple[Sku, ...] = ()
@@ -149,16 +172,15 @@ class CatalogService(Catalog):
         return await store.strays(self.db)
 
     async def _advance(
-        self, product: ProductId, state: ProductState, expected: int | None
-    ) -> Product:
+        self, products: Sequence[ProductId], state: ProductState, expected: int | None = None
+    ) -> tuple[Product, ...]:
         async with self.db.begin() as tx:
-            before = (await store.lock_products(tx, [product])).get(product)
-            if before is None:
-                raise UnknownProduct(product=str(product))
-            after = model.advance(before, state, expected=expected)
-            if after is not before:
-                await self._write(tx, [after])
-        return after
+            before = await store.lock_products(tx, products)
+            if unknown := [product for product in products if product not in before]:
+                raise UnknownProduct(product=str(unknown[0]))
+            after = {one: model.advance(before[one], state, expected=expected) for one in products}
+            await self._write(tx, [now for now in after.values() if now is not before[now.id]])
+        return tuple(after.values())
 
     async def _claim(self, tx: Transaction, products: Sequence[Product]) -> None:
         """Make slugs and SKUs the products' own, before anything is read that depends on it."""
@@ -178,7 +200,7 @@ class CatalogService(Catalog):
         categories = await store.keep_categories(tx, list(slugs)) if slugs else set()
         for product in products:
             model.check_references(product, attributes, categories)
-        if await store.write_products(tx, products) != len(products):
+        if await store.write_products(tx, products, self.clock.now()) != len(products):
             # The same new id, under another slug, in this very moment: so ours is no new one.
             raise StaleProduct(version=1)
         tx.tell(*(event for product in products for event in model.news(product)))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
-from banyan.kernel.database import Statements, Transaction, convert_all
-from banyan.modules.catalog.contract import Attribute, Category, Product, ProductState
+from banyan.kernel.database import Statements, Transaction, convert, convert_all
+from banyan.modules.catalog.contract import Attribute, Category, Edited, Product, ProductState
 from banyan.modules.catalog.model import Claim
 from banyan.vocabulary import ProductId
 
@@ -51,14 +52,15 @@ async def lock_products(tx: Transaction, products: Sequence[ProductId]) -> dict[
     return {product.id: product for product in convert_all(rows, Product)}
 
 
-async def write_products(tx: Transaction, products: Sequence[Product]) -> int:
+async def write_products(tx: Transaction, products: Sequence[Product], now: datetime) -> int:
     """Write the next version of products, and return of how many it was the next."""
     return await tx.execute(
-        f"INSERT INTO products ({PRODUCT}) "
-        f"SELECT {PRODUCT} FROM jsonb_populate_recordset(NULL::products, $1) "
-        f"ON CONFLICT (id) DO UPDATE SET ({PRODUCT}) = ({NEW_PRODUCT}) "
-        "WHERE products.version = excluded.version - 1",
+        f"INSERT INTO products ({PRODUCT}, changed_at) "
+        f"SELECT {PRODUCT}, $2 FROM jsonb_populate_recordset(NULL::products, $1) "
+        f"ON CONFLICT (id) DO UPDATE SET ({PRODUCT}, changed_at) = "
+        f"({NEW_PRODUCT}, excluded.changed_at) WHERE products.version = excluded.version - 1",
         products,
+        now,
     )
 
 
@@ -98,12 +100,58 @@ async def products_like(
         "AND id IN (SELECT id FROM products WHERE title ILIKE $1 "
         "UNION SELECT product FROM claims WHERE what = 'sku' AND value ILIKE $1) "
         "ORDER BY id LIMIT $4",
-        "%" + re.sub(r"([\\%_])", r"\\\1", part) + "%",
+        _part(part),
         state,
         after,
         limit,
     )
     return convert_all(rows, Product)
+
+
+# Only what is sought stands in the statement, so that its index is found.
+SOUGHT = {
+    "q": """NOT EXISTS (
+        SELECT FROM unnest({0}::text[]) AS part
+        WHERE title NOT ILIKE part AND NOT EXISTS (
+            SELECT FROM claims WHERE product = products.id AND value ILIKE part))
+        AND id IN (
+            SELECT id FROM products WHERE title ILIKE ({0}::text[])[1]
+            UNION SELECT product FROM claims WHERE value ILIKE ({0}::text[])[1])""",
+    "state": "state = {0}",
+    "category": """categories && ARRAY(
+        WITH RECURSIVE branch AS (
+            SELECT slug FROM categories WHERE slug = {0}
+            UNION SELECT below.slug FROM categories AS below JOIN branch ON parent = branch.slug)
+        SELECT slug FROM branch)""",
+    "before": "(changed_at, id) < (({0}::jsonb ->> 0)::timestamptz, ({0}::jsonb ->> 1)::uuid)",
+}
+
+
+async def edited(
+    db: Statements,
+    words: Sequence[str],
+    state: ProductState | None,
+    category: str | None,
+    before: tuple[datetime, ProductId] | None,
+    limit: int,
+) -> tuple[Edited, ...]:
+    """List products, those that changed last first; the longest word leads to them."""
+    parts = [_part(word) for word in sorted(words, key=len, reverse=True)]
+    sought = {"q": parts or None, "state": state, "category": category, "before": before}
+    given = {name: value for name, value in sought.items() if value is not None}
+    conditions = [SOUGHT[name].format(f"${place}") for place, name in enumerate(given, start=2)]
+    rows = await db.all(
+        " ".join(
+            (
+                f"SELECT {PRODUCT}, changed_at FROM products WHERE",
+                " AND ".join(conditions or ["true"]),
+                "ORDER BY changed_at DESC, id DESC LIMIT $1",
+            )
+        ),
+        limit,
+        *given.values(),
+    )
+    return tuple(Edited(product=convert(row, Product), at=row["changed_at"]) for row in rows)
 
 
 async def products_with(
@@ -256,6 +304,11 @@ async def strays(db: Statements) -> list[str]:
         "which is not there or not its own"
         for row in rows
     ]
+
+
+def _part(text: str) -> str:
+    """Say in a pattern that this is a part of something."""
+    return "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
 
 
 def _columns(claims: Iterable[Claim]) -> tuple[list[str], list[str], list[ProductId]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal, Protocol
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from msgspec import Meta
 
 from banyan.kernel.contract import Problem, Value, command, contract, query, raises
 from banyan.kernel.event import Event
-from banyan.vocabulary import Line, Sku
+from banyan.vocabulary import Line, Moment, Sku
 
 WarehouseCode = Annotated[str, Meta(pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 Reason = Literal["received", "adjusted", "shipped", "returned", "transferred"]
@@ -65,7 +64,7 @@ class Reservation(Value, frozen=True, kw_only=True):
     id: UUID
     state: ReservationState
     held: tuple[Held, ...] = ()
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
 
 
 class Movement(Value, frozen=True, kw_only=True):
@@ -77,7 +76,7 @@ class Movement(Value, frozen=True, kw_only=True):
     quantity: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
     reason: Reason
     note: Annotated[str, Meta(max_length=500)] = ""
-    at: datetime | None = None
+    at: Moment | None = None
 
 
 class OutOfStock(Problem, status=409):
@@ -201,9 +200,32 @@ class Inventory(Protocol):
 
     @query
     async def levels(
-        self, *, skus: tuple[Sku, ...] = (), after: Sku | None = None, limit: int = 100
+        self,
+        *,
+        skus: tuple[Sku, ...] = (),
+        after: Sku | None = None,
+        limit: int = 100,
+        prefix: str = "",
+        warehouse: str | None = None,
     ) -> tuple[Level, ...]:
-        """List what is there by SKU and warehouse."""
+        """List what is there by SKU and warehouse; `prefix` is how a SKU begins.
+
+        Without `skus`, `limit` counts SKUs: a page ends with a whole one.
+        """
+        ...
+
+    @query
+    async def scarce(
+        self,
+        *,
+        at_most: int = 5,
+        after: tuple[int, Sku] | None = None,
+        limit: int = 24,
+    ) -> tuple[Availability, ...]:
+        """List the SKUs of which so few can be sold in all warehouses together, fewest first.
+
+        `after` is how many there are of the last SKU of a page, and its name.
+        """
         ...
 
     @query
@@ -216,6 +238,23 @@ class Inventory(Protocol):
     @raises(UnknownWarehouse, NothingMoved, StockTooLow)
     async def move(self, *, movements: tuple[Movement, ...]) -> tuple[Movement, ...]:
         """Record what came or went, all or none; one that is recorded already is not repeated."""
+        ...
+
+    @command
+    @raises(UnknownWarehouse, NothingMoved, StockTooLow)
+    async def transfer(
+        self,
+        *,
+        transfer: UUID,
+        lines: tuple[Line, ...],
+        source: str,
+        target: str,
+        note: str = "",
+    ) -> tuple[Movement, ...]:
+        """Take units out of one warehouse and into another, all or none.
+
+        The same transfer again is found as it is. Nothing moves from a warehouse into itself.
+        """
         ...
 
     @command

@@ -27,6 +27,7 @@ from banyan.kernel.http import (
 from banyan.kernel.ids import Ids
 from banyan.kernel.paging import Page, after, page
 from banyan.modules.inventory.contract import (
+    Availability,
     Inventory,
     Level,
     Movement,
@@ -35,7 +36,7 @@ from banyan.modules.inventory.contract import (
     Warehouse,
     WarehouseCode,
 )
-from banyan.vocabulary import Sku, SkuText
+from banyan.vocabulary import Line, Sku, SkuText
 
 Note = Annotated[str, Meta(max_length=500)]
 
@@ -62,6 +63,15 @@ class NewMovement(Value, frozen=True, kw_only=True):
     warehouse: WarehouseCode
     quantity: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
     reason: Reason = "adjusted"
+    note: Note = ""
+
+
+class NewTransfer(Value, frozen=True, kw_only=True):
+    """What goes from one warehouse to another."""
+
+    lines: Annotated[tuple[Line, ...], Meta(min_length=1, max_length=1000)]
+    source: WarehouseCode
+    target: WarehouseCode
     note: Note = ""
 
 
@@ -122,11 +132,20 @@ class Stock(Controller):
 
     @get()
     async def browse(
-        self, sku: FromQuery[SkuText | None] = None, limit: Limit = 24, cursor: Cursor = None
+        self,
+        sku: FromQuery[SkuText | None] = None,
+        prefix: FromQuery[Annotated[str, Meta(max_length=100)]] = "",
+        warehouse: FromQuery[WarehouseCode | None] = None,
+        limit: Limit = 24,
+        cursor: Cursor = None,
     ) -> Page[Level]:
-        """List what is there by SKU; a page tells whole SKUs."""
+        """List what is there by SKU, which begins with `prefix`; a page tells whole SKUs."""
         levels = await self.inventory.levels(
-            skus=(sku,) if sku else (), after=after(cursor, Sku), limit=limit + 1
+            skus=(sku,) if sku else (),
+            after=after(cursor, Sku),
+            limit=limit + 1,
+            prefix=prefix,
+            warehouse=warehouse,
         )
         told = sorted({level.sku for level in levels})
         last = page(told, limit=limit, place=lambda one: one)
@@ -159,6 +178,31 @@ class Stock(Controller):
             expected=expected,
         )
         return tagged(level, level.version)
+
+    @get("/scarce")
+    async def scarce(
+        self,
+        at_most: FromQuery[Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]] = 5,
+        limit: Limit = 24,
+        cursor: Cursor = None,
+    ) -> Page[Availability]:
+        """List the SKUs of which few can be sold, in all warehouses together, fewest first."""
+        found = await self.inventory.scarce(
+            at_most=at_most, after=after(cursor, tuple[int, Sku]), limit=limit + 1
+        )
+        return page(found, limit=limit, place=lambda one: (one.available, one.sku))
+
+    @post("/transfers", guards=[needs("inventory:write")])
+    async def transfer(self, data: JSONBody[NewTransfer]) -> Page[Movement]:
+        """Move goods from one warehouse to another, all or none."""
+        moved = await self.inventory.transfer(
+            transfer=self.ids.new(),
+            lines=data.lines,
+            source=data.source,
+            target=data.target,
+            note=data.note,
+        )
+        return Page(items=moved)
 
     @get("/movements")
     async def movements(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from uuid import UUID, uuid5
 
 from banyan.modules.inventory.contract import (
     Held,
@@ -86,6 +87,28 @@ def without_repeats(movements: Sequence[Movement]) -> tuple[Movement, ...]:
         if not movement.quantity:
             raise NothingMoved(sku=movement.sku)
     return tuple({movement.id: movement for movement in movements}.values())
+
+
+def transferred(
+    transfer: UUID, lines: Iterable[Line], source: str, target: str, note: str
+) -> tuple[Movement, ...]:
+    """Let units leave one warehouse and arrive in another, by ids that follow from the transfer."""
+    units = added(Held(sku=one.sku, warehouse=source, quantity=one.quantity) for one in lines)
+    for one in units:
+        if source == target:
+            raise NothingMoved(sku=one.sku)
+    return tuple(
+        Movement(
+            id=uuid5(transfer, f"{direction} {one.sku}"),
+            sku=one.sku,
+            warehouse=warehouse,
+            quantity=sign * one.quantity,
+            reason="transferred",
+            note=note,
+        )
+        for one in units
+        for direction, warehouse, sign in (("from", source, -1), ("to", target, 1))
+    )
 
 
 def added(held: Iterable[Held]) -> tuple[Held, ...]:

@@ -92,16 +92,30 @@ class InventoryService(Inventory):
         return await store.reservations(self.db, ids)
 
     async def levels(
-        self, *, skus: tuple[Sku, ...] = (), after: Sku | None = None, limit: int = 100
+        self,
+        *,
+        skus: tuple[Sku, ...] = (),
+        after: Sku | None = None,
+        limit: int = 100,
+        prefix: str = "",
+        warehouse: str | None = None,
     ) -> tuple[Level, ...]:
         if skus:
-            return await store.levels(self.db, skus)
-        return await store.levels_after(self.db, after, limit)
+            return await store.levels(self.db, skus, warehouse)
+        return await store.levels_after(self.db, after or Sku(""), prefix, warehouse, limit)
+
+    async def scarce(
+        self,
+        *,
+        at_most: int = 5,
+        after: tuple[int, Sku] | None = None,
+        limit: int = 24,
+    ) -> tuple[Availability, ...]:
+        return await store.scarce(self.db, at_most, after, limit)
 
     async def level(self, *, sku: Sku, warehouse: str) -> Level:
-        for level in await store.levels(self.db, [sku]):
-            if level.warehouse == warehouse:
-                return level
+        for level in await store.levels(self.db, [sku], warehouse):
+            return level
         raise UnknownLevel(sku=sku, warehouse=warehouse)
 
     async def move(self, *, movements: tuple[Movement, ...]) -> tuple[Movement, ...]:
@@ -112,6 +126,17 @@ class InventoryService(Inventory):
             known = await store.movements_by_id(tx, [one.id for one in asked])
             await self._tell(tx, [one.sku for one in fresh])
         return known
+
+    async def transfer(
+        self,
+        *,
+        transfer: UUID,
+        lines: tuple[Line, ...],
+        source: str,
+        target: str,
+        note: str = "",
+    ) -> tuple[Movement, ...]:
+        return await self.move(movements=model.transferred(transfer, lines, source, target, note))
 
     async def count(self, *, levels: tuple[Held, ...], note: str = "") -> tuple[Movement, ...]:
         async with self.db.begin() as tx:

@@ -223,23 +223,53 @@ async def availability(db: Statements, skus: Sequence[Sku]) -> tuple[Availabilit
     return convert_all(rows, Availability)
 
 
-async def levels(db: Statements, skus: Sequence[Sku]) -> tuple[Level, ...]:
+async def levels(
+    db: Statements, skus: Sequence[Sku], warehouse: str | None = None
+) -> tuple[Level, ...]:
     """Read what is there of some SKUs."""
     rows = await db.all(
-        f"SELECT {LEVEL} FROM levels WHERE sku = ANY($1) ORDER BY sku, warehouse", skus
+        f"SELECT {LEVEL} FROM levels WHERE sku = ANY($1) "
+        "AND ($2::text IS NULL OR warehouse = $2) ORDER BY sku, warehouse",
+        skus,
+        warehouse,
     )
     return convert_all(rows, Level)
 
 
-async def levels_after(db: Statements, after: Sku | None, limit: int) -> tuple[Level, ...]:
-    """List what is there; a page ends with a whole SKU."""
+async def levels_after(
+    db: Statements, after: Sku, prefix: str, warehouse: str | None, limit: int
+) -> tuple[Level, ...]:
+    """List what is there; a page ends with a whole SKU. No character comes after the last one."""
     rows = await db.all(
         f"SELECT {LEVEL} FROM levels WHERE sku IN (SELECT DISTINCT sku FROM levels "
-        "WHERE sku > coalesce($1, '') ORDER BY sku LIMIT $2) ORDER BY sku, warehouse",
+        "WHERE sku > $1 AND sku >= $2 AND sku < $2 || chr(1114111) "
+        "AND ($3::text IS NULL OR warehouse = $3) ORDER BY sku LIMIT $4) "
+        "AND ($3::text IS NULL OR warehouse = $3) ORDER BY sku, warehouse",
         after,
+        prefix,
+        warehouse,
         limit,
     )
     return convert_all(rows, Level)
+
+
+# Every level is added up: an index on what can be sold would have to follow each sale.
+SCARCE = """
+    SELECT sku, available, backorder
+    FROM (
+        SELECT sku, sum(on_hand - reserved)::bigint AS available, bool_or(backorder) AS backorder
+        FROM levels JOIN warehouses ON code = warehouse AND active
+        GROUP BY sku) AS total
+    WHERE available <= $1 AND ($2::bigint IS NULL OR (available, sku) > ($2, $3::text))
+    ORDER BY available, sku LIMIT $4"""
+
+
+async def scarce(
+    db: Statements, at_most: int, after: tuple[int, Sku] | None, limit: int
+) -> tuple[Availability, ...]:
+    """List that of which little can be sold."""
+    rows = await db.all(SCARCE, at_most, *(after or (None, None)), limit)
+    return convert_all(rows, Availability)
 
 
 async def set_backorder(tx: Transaction, sku: Sku, warehouse: str, *, allowed: bool) -> None:

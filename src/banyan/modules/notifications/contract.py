@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
 
 from banyan.kernel.contract import Problem, Value, command, contract, query, raises
+from banyan.vocabulary import Moment
 
 MessageState = Literal["pending", "sent", "failed"]
 
@@ -19,8 +19,8 @@ class Message(Value, frozen=True, kw_only=True):
     about: str
     locale: str
     state: MessageState
-    created_at: datetime
-    sent_at: datetime | None = None
+    created_at: Moment
+    sent_at: Moment | None = None
     error: str | None = None
 
 

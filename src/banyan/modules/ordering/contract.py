@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from typing import Annotated, Literal, Protocol
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from banyan.vocabulary import (
     Line,
     Locale,
     MarketCode,
+    Moment,
     Money,
     OrderId,
     PaymentId,
@@ -28,11 +29,7 @@ OrderState = Literal["pending", "confirmed", "canceled"]
 
 
 class Totals(Value, frozen=True, kw_only=True):
-    """What a cart or order costs; `tax` is included in the others where `tax_inclusive`.
-
-    `estimated` says that tax or shipping is not final, because the destination or the shipping
-    method is not known yet.
-    """
+    """What a cart or order costs; `estimated` as long as method or destination are not known."""
 
     subtotal: Money
     shipping: Money
@@ -73,21 +70,13 @@ class Cart(Value, frozen=True, kw_only=True):
     version: int = 0
 
 
-class OrderLine(Value, frozen=True, kw_only=True):
+class OrderLine(CartLine, frozen=True, kw_only=True):
     """A line of an order as it was bought; `total` is with tax."""
 
-    id: UUID
-    sku: Sku
-    quantity: int
-    title: str
-    unit_price: Money
     subtotal: Money
     tax: Money
-    total: Money
     tax_millionths: int
     product: str = ""
-    image: str = ""
-    options: dict[str, str] = {}
 
 
 class Action(Value, frozen=True, kw_only=True):
@@ -98,7 +87,7 @@ class Action(Value, frozen=True, kw_only=True):
 
 
 class Order(Value, frozen=True, kw_only=True):
-    """A purchase. `number` is given without gaps when it is confirmed."""
+    """A purchase. `pending`, it goes on by itself or by its `action`; `number` leaves no gaps."""
 
     id: OrderId
     state: OrderState
@@ -112,12 +101,12 @@ class Order(Value, frozen=True, kw_only=True):
     shipping_method: str
     lines: tuple[OrderLine, ...]
     totals: Totals
-    placed_at: datetime
+    placed_at: Moment
     number: str | None = None
     payment: PaymentId | None = None
     action: Action | None = None
-    confirmed_at: datetime | None = None
-    canceled_at: datetime | None = None
+    confirmed_at: Moment | None = None
+    canceled_at: Moment | None = None
     cancel_reason: str | None = None
     version: int = 0
 
@@ -136,6 +125,31 @@ class PaymentChoice(Value, frozen=True, kw_only=True):
     method: Annotated[str, Meta(pattern="^[a-z0-9_-]{1,64}$")]
     token: Annotated[str, Meta(min_length=1, max_length=255)]
     return_url: Annotated[str, Meta(pattern="^(https?://[!-~]+)?$", max_length=2000)] = ""
+
+
+class Day(Value, frozen=True, kw_only=True):
+    """What was ordered on a day, and what of it stands brings in."""
+
+    day: date
+    orders: int
+    revenue: tuple[Money, ...]
+
+
+class Figures(Value, frozen=True, kw_only=True):
+    """How business goes; money is that of confirmed orders, with tax and shipping, by currency.
+
+    Orders that never stood have `failed`; carts are counted in each stage that they have reached.
+    """
+
+    orders: dict[Literal["placed", "pending", "confirmed", "canceled", "failed"], int]
+    revenue: tuple[Money, ...]
+    average: tuple[Money, ...]
+    carts: dict[Literal["opened", "filled", "addressed", "ordered"], int]
+    days: tuple[Day, ...]
+
+
+class UnknownTimeZone(Problem, status=422):
+    """There is no such time zone."""
 
 
 class UnknownCart(Problem, status=404):
@@ -288,7 +302,7 @@ class OrderCanceled(Event):
 
 
 UNPRICED = (NotForSale, MarketClosed, NoTaxKnown)
-"""Why the shop cannot say what a cart costs."""
+UNPAID = (PaymentRefused, TookTooLong, UnknownPaymentMethod, UnknownPaymentToken)
 
 
 @contract("ordering")
@@ -301,13 +315,11 @@ class Ordering(Protocol):
         self, *, cart: CartId, market: MarketCode | None = None, wishes: tuple[str, ...] = ()
     ) -> Cart:
         """Open a cart in a market, or the first open one, in the first wish that it speaks."""
-        ...
 
     @query
     @raises(UnknownCart)
     async def cart(self, *, cart: CartId) -> Cart:
         """Return a cart with what the shopper was told."""
-        ...
 
     @command
     @raises(UnknownCart, CartClosed, UnknownSku, NotForSale, TooMany, StaleCart)
@@ -315,7 +327,6 @@ class Ordering(Protocol):
         self, *, cart: CartId, sku: Sku, quantity: Quantity = 1, expected: int | None = None
     ) -> Cart:
         """Put so many units of a SKU into a cart, on top of those already there."""
-        ...
 
     @command
     @raises(UnknownCart, UnknownLine, CartClosed, TooMany, StaleCart)
@@ -323,13 +334,11 @@ class Ordering(Protocol):
         self, *, cart: CartId, line: UUID, quantity: Quantity, expected: int | None = None
     ) -> Cart:
         """Change how many units of a line are wanted."""
-        ...
 
     @command
     @raises(UnknownCart, UnknownLine, CartClosed, StaleCart)
     async def remove_line(self, *, cart: CartId, line: UUID, expected: int | None = None) -> Cart:
         """Take a line out of a cart."""
-        ...
 
     @undertaking
     @raises(UnknownCart, CartClosed, UnknownShippingMethod, UnknownCoupon, *UNPRICED, StaleCart)
@@ -345,41 +354,21 @@ class Ordering(Protocol):
         expected: int | None = None,
     ) -> Cart:
         """Fill in what an order needs; what is not given stays. Totals get final when possible."""
-        ...
 
     @query
     @raises(UnknownCart)
     async def shipping_methods(self, *, cart: CartId) -> tuple[ShippingChoice, ...]:
         """Return the ways in which this cart can reach its address, cheapest first."""
-        ...
 
     @undertaking
-    @raises(
-        UnknownCart,
-        EmptyCart,
-        CartIncomplete,
-        PriceChanged,
-        *UNPRICED,
-        NotInStock,
-        PaymentRefused,
-        TookTooLong,
-        UnknownShippingMethod,
-        UnknownPaymentMethod,
-        UnknownPaymentToken,
-    )
+    @raises(UnknownCart, EmptyCart, CartIncomplete, PriceChanged, NotInStock, *UNPRICED, *UNPAID)
     async def check_out(self, *, cart: CartId, payment: PaymentChoice) -> Order:
-        """Turn a cart into an order: price it again, hold the stock, set the money aside, confirm.
-
-        A cart becomes one order at most, however often and by whomever it is asked for. An order
-        whose `state` is still `pending` goes on by itself; with an `action` the shopper has to act.
-        """
-        ...
+        """Price a cart again, hold the stock, set the money aside, confirm: one order at most."""
 
     @query
     @raises(UnknownOrder)
     async def order(self, *, order: OrderId) -> Order:
         """Return an order."""
-        ...
 
     @query
     async def orders(
@@ -387,14 +376,23 @@ class Ordering(Protocol):
         *,
         state: OrderState | None = None,
         number: str | None = None,
+        email: str | None = None,
+        market: MarketCode | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
         before: OrderId | None = None,
         limit: int = 24,
     ) -> tuple[Order, ...]:
-        """List orders, newest first."""
-        ...
+        """List orders, newest first; `number` is how a number begins, `until` is excluded."""
+
+    @query
+    @raises(UnknownTimeZone)
+    async def figures(
+        self, *, since: Moment, until: Moment, zone: str, market: MarketCode | None = None
+    ) -> Figures:
+        """Count the orders placed and carts opened before `until`, by days of an IANA time zone."""
 
     @undertaking
     @raises(UnknownOrder, NotCancelable)
     async def cancel(self, *, order: OrderId, reason: str = "") -> Order:
         """Cancel a confirmed order: void or refund what was paid, and give the stock back."""
-        ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from banyan.kernel.ids import Ids
 from banyan.kernel.paging import Page, after, page
 from banyan.modules.ordering.contract import (
     Cart,
+    Figures,
     Order,
     Ordering,
     OrderState,
@@ -39,6 +41,9 @@ from banyan.modules.ordering.contract import (
 )
 from banyan.vocabulary import Address, CartId, Email, MarketCode, OrderId, Quantity, SkuText
 
+_WHEN = QueryParameter(format="date-time", description="Without an offset it is in UTC.")
+When = Annotated[datetime, _WHEN]
+Whenever = Annotated[datetime | None, _WHEN]
 Shown = TypeVar("Shown", Cart, Order)
 
 
@@ -207,14 +212,38 @@ class OrdersAdmin(Controller):
         self,
         in_state: Annotated[OrderState | None, QueryParameter(name="state")] = None,
         number: FromQuery[str | None] = None,
+        email: FromQuery[str | None] = None,
+        of_market: Annotated[MarketCode | None, QueryParameter(name="market")] = None,
+        since: Whenever = None,
+        until: Whenever = None,
         limit: Limit = 24,
         cursor: Cursor = None,
     ) -> Page[Order]:
-        """List orders, newest first."""
+        """List orders, newest first; `number` is how a number begins."""
         found = await self.ordering.orders(
-            state=in_state, number=number, before=after(cursor, OrderId), limit=limit + 1
+            state=in_state,
+            number=number,
+            email=email,
+            market=of_market,
+            since=since and _in_utc(since),
+            until=until and _in_utc(until),
+            before=after(cursor, OrderId),
+            limit=limit + 1,
         )
         return page(found, limit=limit, place=lambda order: order.id)
+
+    @get("/figures")
+    async def figures(
+        self,
+        since: When,
+        until: When,
+        zone: FromQuery[str] = "UTC",
+        of_market: Annotated[MarketCode | None, QueryParameter(name="market")] = None,
+    ) -> Figures:
+        """Tell how business goes: orders, revenue, and how far carts have come."""
+        return await self.ordering.figures(
+            since=_in_utc(since), until=_in_utc(until), zone=zone, market=of_market
+        )
 
     @get("/{order:str}")
     async def show(self, order: FromPath[OrderId]) -> Answer[Order]:
@@ -234,6 +263,11 @@ class OrdersAdmin(Controller):
         reason = data.reason if data else ""
         canceled = await self.ordering.cancel(order=order, reason=reason)
         return _shown(canceled)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Take a time that does not say where it is for one in UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _shown(thing: Shown) -> Answer[Shown]:

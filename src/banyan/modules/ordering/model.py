@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from banyan.kernel.contract import Value
-from banyan.kernel.language import choose
+from banyan.kernel.language import choose, lookup
 from banyan.modules.fulfillment.contract import Rate
 from banyan.modules.inventory.contract import Reservation
 from banyan.modules.ordering.contract import (
@@ -60,12 +60,12 @@ class Terms(Value, frozen=True, kw_only=True):
 
 
 class Good(Value, frozen=True, kw_only=True):
-    """What ordering knows of a SKU: its words, and its price in one market if it has one."""
+    """What ordering knows of a SKU: `words` say its options elsewhere, and '' says its title."""
 
     sku: Sku
     slug: str
     title: str
-    titles: dict[Locale, str]
+    words: dict[Locale, dict[str, str]]
     image: str
     options: dict[str, str]
     for_sale: bool
@@ -121,20 +121,27 @@ def add_line(cart: Cart, sku: Sku, good: Good | None, quantity: int, line: UUID)
     there = next((one for one in cart.lines if one.sku == sku), None)
     wanted = quantity + (there.quantity if there else 0)
     price = Money(amount=good.amount, currency=cart.currency)
+    said = spoken(good, cart.locale)
     made = CartLine(
         id=there.id if there else line,
         sku=sku,
         quantity=wanted,
         product=good.slug,
-        title=good.titles.get(cart.locale) or good.title,
+        title=said.get("", good.title),
         unit_price=price,
         total=price * wanted,
         image=good.image,
-        options=good.options,
+        options={said.get(n, n): said.get(v, v) for n, v in good.options.items()},
     )
     if there:
         return _with_lines(cart, tuple(made if one is there else one for one in cart.lines))
     return _with_lines(cart, (*cart.lines, made))
+
+
+def spoken(good: Good, locale: Locale) -> Mapping[str, str]:
+    """Collect the words of a language; a dialect says only what differs (RFC 4647 lookup)."""
+    known = {wide.lower(): words for wide, words in good.words.items()}
+    return ChainMap(*(known.get(wide, {}) for wide in lookup((locale,))))
 
 
 def set_quantity(cart: Cart, line: UUID, quantity: int) -> Cart:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from banyan.modules.catalog.contract import ProductPublished, ProductRetired
-from banyan.modules.ordering import store
 from banyan.modules.ordering.service import OrderingService
+from banyan.modules.ordering.store import goods
 from banyan.modules.payments.contract import PaymentAuthorized, PaymentFailed
 from banyan.modules.pricing.contract import MarketChanged, PricesChanged
 
@@ -13,28 +13,28 @@ async def product_published(service: OrderingService, event: ProductPublished) -
     """Note what can be bought, and sell no more of variants that are gone."""
     product = event.product
     async with service.db.begin() as tx:
-        await store.save_goods(tx, product)
+        await goods.save_goods(tx, product)
         kept = [variant.sku for variant in product.variants]
-        await store.retire_goods(tx, product.id, product.version, kept)
+        await goods.retire_goods(tx, product.id, product.version, kept)
 
 
 async def product_retired(service: OrderingService, event: ProductRetired) -> None:
     """Sell no more of a product, whatever late news says of it."""
     async with service.db.begin() as tx:
-        await store.retire_goods(tx, event.product, event.version)
-        await store.bury_goods(tx, event.product, event.slug, event.skus, event.version)
+        await goods.retire_goods(tx, event.product, event.version)
+        await goods.bury_goods(tx, event.product, event.slug, event.skus, event.version)
 
 
 async def prices_changed(service: OrderingService, event: PricesChanged) -> None:
     """Note what goods cost now."""
     async with service.db.begin() as tx:
-        await store.save_offers(tx, event.skus, event.offers, event.version)
+        await goods.save_offers(tx, event.skus, event.offers, event.version)
 
 
 async def market_changed(service: OrderingService, event: MarketChanged) -> None:
     """Note where the shop sells, and in which currency."""
     async with service.db.begin() as tx:
-        await store.save_terms(tx, event.market)
+        await goods.save_terms(tx, event.market)
 
 
 async def payment_authorized(service: OrderingService, event: PaymentAuthorized) -> None:

@@ -11,7 +11,7 @@ from banyan.kernel.ids import derived
 from banyan.kernel.saga import Saga
 from banyan.modules.fulfillment.contract import Fulfillment
 from banyan.modules.inventory.contract import Inventory, OutOfStock, ReservationOver
-from banyan.modules.ordering import model, store
+from banyan.modules.ordering import model
 from banyan.modules.ordering.contract import (
     Action,
     MarketClosed,
@@ -28,6 +28,7 @@ from banyan.modules.ordering.contract import (
 )
 from banyan.modules.ordering.model import Purchase
 from banyan.modules.ordering.settings import OrderingSettings
+from banyan.modules.ordering.store import carts, orders
 from banyan.modules.payments.contract import (
     AlreadyCaptured,
     ExceedsCaptured,
@@ -177,29 +178,29 @@ class CheckOut:
     async def send_shopper(self, *, order: OrderId, url: str) -> None:
         """Show on the order where the shopper has to go."""
         async with self.db.begin() as tx:
-            await store.set_action(tx, order, Action(kind="redirect", url=url))
+            await orders.set_action(tx, order, Action(kind="redirect", url=url))
 
     async def reprice(self, *, cart: CartId, quote: Quote) -> None:
         """Show the new prices in the cart."""
         async with self.db.begin() as tx:
-            before = await store.lock_cart(tx, cart)
-            await store.save_cart(tx, model.reprice(before, quote), self.clock.now())
+            before = await carts.lock_cart(tx, cart)
+            await carts.save_cart(tx, model.reprice(before, quote), self.clock.now())
 
     async def confirm(self, *, order: OrderId, quote: Quote) -> None:
         """Let the order stand, give it the next number, and tell everybody."""
         payment = payment_of(order) if quote.total.amount else None
         async with self.db.begin() as tx:
-            before = await store.lock_order(tx, order)
-            number = await store.next_number(tx)
+            before = await orders.lock_order(tx, order)
+            number = await orders.next_number(tx)
             after = model.confirm(before, quote, payment, number, self.clock.now())
-            tx.tell(OrderConfirmed(order=await store.save_order(tx, after)))
+            tx.tell(OrderConfirmed(order=await orders.save_order(tx, after)))
 
     async def reopen(self, *, order: OrderId) -> None:
         """Let the order come to nothing; its cart can be ordered again."""
         async with self.db.begin() as tx:
-            before = await store.lock_order(tx, order)
-            await store.save_order(tx, model.cancel(before, "checkout failed", self.clock.now()))
-            await store.reopen_cart(tx, order)
+            before = await orders.lock_order(tx, order)
+            await orders.save_order(tx, model.cancel(before, "checkout failed", self.clock.now()))
+            await carts.reopen_cart(tx, order)
 
 
 class CancelOrder:
@@ -230,15 +231,15 @@ class CancelOrder:
     async def withdraw(self, *, order: OrderId, reason: str) -> None:
         """Let the order stand no longer, before anything else can happen to it."""
         async with self.db.begin() as tx:
-            before = await store.lock_order(tx, order)
+            before = await orders.lock_order(tx, order)
             if before.state != "confirmed":
                 raise NotCancelable(order=order, state=before.state)
-            await store.save_order(tx, model.cancel(before, reason, self.clock.now()))
+            await orders.save_order(tx, model.cancel(before, reason, self.clock.now()))
 
     async def tell(self, *, order: OrderId) -> None:
         """Tell that stock and money are free again."""
         async with self.db.begin() as tx:
-            canceled = await store.order(tx, order)
+            canceled = await orders.order(tx, order)
             tx.tell(
                 OrderCanceled(
                     order=order, number=canceled.number, lines=model.lines_of(canceled.lines)

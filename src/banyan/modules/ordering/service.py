@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from banyan.kernel.clock import Clock
 from banyan.kernel.database import Database
@@ -13,9 +16,10 @@ from banyan.kernel.ids import Ids
 from banyan.kernel.security import looks_like_card_number, without_card_numbers
 from banyan.modules.fulfillment.contract import Fulfillment, Rate
 from banyan.modules.inventory.contract import Inventory
-from banyan.modules.ordering import model, store
+from banyan.modules.ordering import model
 from banyan.modules.ordering.contract import (
     Cart,
+    Figures,
     MarketClosed,
     NoTaxKnown,
     NotCancelable,
@@ -28,9 +32,12 @@ from banyan.modules.ordering.contract import (
     StaleCart,
     UnknownCoupon,
     UnknownPaymentToken,
+    UnknownTimeZone,
 )
 from banyan.modules.ordering.sagas import PAYMENT_NEWS, CancelOrder, CheckOut
 from banyan.modules.ordering.settings import OrderingSettings
+from banyan.modules.ordering.store import carts, figures, orders
+from banyan.modules.ordering.store.orders import Sought
 from banyan.modules.payments.contract import Payments
 from banyan.modules.pricing.contract import NoTaxRate, NotPriced, Pricing
 from banyan.vocabulary import (
@@ -81,40 +88,40 @@ class OrderingService(Ordering):
         self, *, cart: CartId, market: MarketCode | None = None, wishes: tuple[str, ...] = ()
     ) -> Cart:
         async with self.db.begin() as tx:
-            terms = await store.terms(tx, market)
+            terms = await carts.terms(tx, market)
             if terms is None:
                 raise UnknownMarket(market=market or MarketCode("*"))
             opened = model.open_cart(cart, terms, wishes)
-            if not await store.add_cart(tx, opened, self.clock.now()):
-                return await store.cart(tx, cart)
+            if not await carts.add_cart(tx, opened, self.clock.now()):
+                return await carts.cart(tx, cart)
         return opened
 
     async def cart(self, *, cart: CartId) -> Cart:
-        return await store.cart(self.db, cart)
+        return await carts.cart(self.db, cart)
 
     async def add_line(
         self, *, cart: CartId, sku: Sku, quantity: Quantity = 1, expected: int | None = None
     ) -> Cart:
         async with self.db.begin() as tx:
-            before, good = await store.lock_cart_with_good(tx, cart, sku)
+            before, good = await carts.lock_cart_with_good(tx, cart, sku)
             model.refuse_closed(before, expected)
             after = model.add_line(before, sku, good, quantity, self.ids.new())
-            return await store.save_cart(tx, after, self.clock.now())
+            return await carts.save_cart(tx, after, self.clock.now())
 
     async def set_quantity(
         self, *, cart: CartId, line: UUID, quantity: Quantity, expected: int | None = None
     ) -> Cart:
         async with self.db.begin() as tx:
-            before = await store.lock_cart(tx, cart)
+            before = await carts.lock_cart(tx, cart)
             model.refuse_closed(before, expected)
             after = model.set_quantity(before, line, quantity)
-            return await store.save_cart(tx, after, self.clock.now())
+            return await carts.save_cart(tx, after, self.clock.now())
 
     async def remove_line(self, *, cart: CartId, line: UUID, expected: int | None = None) -> Cart:
         async with self.db.begin() as tx:
-            before = await store.lock_cart(tx, cart)
+            before = await carts.lock_cart(tx, cart)
             model.refuse_closed(before, expected)
-            return await store.save_cart(tx, model.remove_line(before, line), self.clock.now())
+            return await carts.save_cart(tx, model.remove_line(before, line), self.clock.now())
 
     async def amend(
         self,
@@ -129,7 +136,7 @@ class OrderingService(Ordering):
     ) -> Cart:
         if coupons:
             raise UnknownCoupon(coupon=coupons[0])
-        before = await store.cart(self.db, cart)
+        before = await carts.cart(self.db, cart)
         model.refuse_closed(before, expected)
         wanted = await self._priced(
             model.amend(
@@ -141,14 +148,14 @@ class OrderingService(Ordering):
             )
         )
         async with self.db.begin() as tx:
-            now = await store.lock_cart(tx, cart)
+            now = await carts.lock_cart(tx, cart)
             model.refuse_closed(now)
             if now.version != before.version:
                 raise StaleCart(version=now.version)
-            return await store.save_cart(tx, wanted, self.clock.now())
+            return await carts.save_cart(tx, wanted, self.clock.now())
 
     async def shipping_methods(self, *, cart: CartId) -> tuple[ShippingChoice, ...]:
-        rates = await self._rates(await store.cart(self.db, cart))
+        rates = await self._rates(await carts.cart(self.db, cart))
         return tuple(
             ShippingChoice(code=rate.code, title=rate.title, price=rate.price) for rate in rates
         )
@@ -158,36 +165,55 @@ class OrderingService(Ordering):
             # Before anything is written: not even the journal may hold one (PCI DSS 3).
             raise UnknownPaymentToken
         async with self.db.begin() as tx:
-            found = await store.lock_cart(tx, cart)
+            found = await carts.lock_cart(tx, cart)
             if found.order:
                 order, running = found.order, self.sagas.running(self.checkout, found.order)
             else:
                 order = OrderId(self.ids.new())
                 placed = model.place(found, order, self.clock.now(), self.ids.new)
-                await store.close_cart(tx, cart, order)
-                await store.add_order(tx, placed)
+                await carts.close_cart(tx, cart, order)
+                await orders.add_order(tx, placed)
                 purchase = model.purchase(placed, payment, await self._weight(found))
                 running = await self.sagas.start(tx, self.checkout, order, purchase=purchase)
         await running.settled()
-        return await store.order(self.db, order)
+        return await orders.order(self.db, order)
 
     async def order(self, *, order: OrderId) -> Order:
-        return await store.order(self.db, order)
+        return await orders.order(self.db, order)
 
     async def orders(
         self,
         *,
         state: OrderState | None = None,
         number: str | None = None,
+        email: str | None = None,
+        market: MarketCode | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         before: OrderId | None = None,
         limit: int = 24,
     ) -> tuple[Order, ...]:
-        return await store.orders(self.db, state, number, before, limit)
+        sought = Sought(
+            state=state,
+            number=number,
+            email=email,
+            market=market,
+            since=since,
+            until=until,
+            before=before,
+        )
+        return await orders.orders(self.db, sought, limit)
+
+    async def figures(
+        self, *, since: datetime, until: datetime, zone: str, market: MarketCode | None = None
+    ) -> Figures:
+        _refuse_unknown_zone(zone)
+        return await figures.figures(self.db, since, until, zone, market)
 
     async def cancel(self, *, order: OrderId, reason: str = "") -> Order:
         name, reason = f"cancel {order}", without_card_numbers(reason)
         async with self.db.begin() as tx:
-            found = await store.lock_order(tx, order)
+            found = await orders.lock_order(tx, order)
             if found.state == "pending":
                 raise NotCancelable(order=order, state=found.state)
             running: Running[None] = self.sagas.running(self.canceling, name)
@@ -196,7 +222,7 @@ class OrderingService(Ordering):
                     tx, self.canceling, name, order=order, reason=reason
                 )
         await running.settled()
-        return await store.order(self.db, order)
+        return await orders.order(self.db, order)
 
     async def bring_payment_news(self, order: OrderId) -> None:
         """Wake a checkout that waits for its payment."""
@@ -207,17 +233,17 @@ class OrderingService(Ordering):
         """Forget carts, and the addresses in them, that nobody came back to."""
         before = self.clock.now() - timedelta(days=self.settings.keep_carts_days)
         async with self.db.begin() as tx:
-            await store.drop_abandoned(tx, before, DROPPED_AT_ONCE)
+            await carts.drop_abandoned(tx, before, DROPPED_AT_ONCE)
 
     async def audit_payments(self) -> Sequence[str]:
         """Find orders without their payment, and payments without their order."""
         found: list[str] = []
-        async for orders in self._pages("confirmed"):
-            paid = await self.payments.payments(orders=tuple(order.id for order in orders))
-            found += model.unpaid(orders, paid)
+        async for stood in self._pages("confirmed"):
+            paid = await self.payments.payments(orders=tuple(order.id for order in stood))
+            found += model.unpaid(stood, paid)
         before: PaymentId | None = None
         while payments := await self.payments.payments(before=before, limit=AUDITED_AT_ONCE):
-            states = await store.states(self.db, [payment.order for payment in payments])
+            states = await orders.states(self.db, [payment.order for payment in payments])
             found += model.unordered(payments, states)
             before = payments[-1].id
         return found
@@ -225,16 +251,16 @@ class OrderingService(Ordering):
     async def audit_stock(self) -> Sequence[str]:
         """Find orders for which not all is kept that was bought."""
         found: list[str] = []
-        async for orders in self._pages("confirmed"):
-            kept = await self.inventory.reservations(ids=tuple(order.id for order in orders))
-            found += model.unkept(orders, kept)
+        async for stood in self._pages("confirmed"):
+            kept = await self.inventory.reservations(ids=tuple(order.id for order in stood))
+            found += model.unkept(stood, kept)
         return found
 
     async def _pages(self, state: OrderState) -> AsyncIterator[tuple[Order, ...]]:
-        before: OrderId | None = None
-        while orders := await store.orders(self.db, state, None, before, AUDITED_AT_ONCE):
-            yield orders
-            before = orders[-1].id
+        sought = Sought(state=state)
+        while found := await orders.orders(self.db, sought, AUDITED_AT_ONCE):
+            yield found
+            sought = replace(sought, before=found[-1].id)
 
     async def _priced(self, cart: Cart) -> Cart:
         """Ask what the cart costs where it goes to, as soon as that is known."""
@@ -273,6 +299,13 @@ class OrderingService(Ordering):
         )
 
     async def _weight(self, cart: Cart) -> int:
-        return await store.weight(
+        return await carts.weight(
             self.db, [line.sku for line in cart.lines], [line.quantity for line in cart.lines]
         )
+
+
+def _refuse_unknown_zone(zone: str) -> None:
+    try:
+        ZoneInfo(zone)
+    except (LookupError, OSError, ValueError):
+        raise UnknownTimeZone from None

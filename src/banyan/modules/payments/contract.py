@@ -12,7 +12,6 @@ reverse. Taking moves both from `authorized` to `captured`; giving back reverses
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal, Protocol
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from msgspec import Meta
 
 from banyan.kernel.contract import Problem, Value, contract, query, raises, undertaking
 from banyan.kernel.event import Event
-from banyan.vocabulary import CurrencyMismatch, Money, OrderId, PaymentId
+from banyan.vocabulary import CurrencyMismatch, Moment, Money, OrderId, PaymentId
 
 PaymentState = Literal["pending", "challenged", "authorized", "released", "declined", "voided"]
 TransferKind = Literal["capture", "refund"]
@@ -38,7 +37,7 @@ class Transfer(Value, frozen=True, kw_only=True):
     amount: Money
     state: TransferState
     reason: str = ""
-    at: datetime | None = None
+    at: Moment | None = None
     failure: str = ""
 
 
@@ -76,7 +75,33 @@ class LedgerEntry(Value, frozen=True, kw_only=True):
     amount: int
     currency: str
     payment: PaymentId
-    at: datetime
+    at: Moment
+
+
+class HostedField(Value, frozen=True, kw_only=True):
+    """Where a shopper types a card: a page of the provider's own, shown in a frame by the shop.
+
+    Whoever hands all card data to others like this keeps to the short list of PCI DSS, SAQ A. It
+    asks that the page with the card comes, every part of it, from the provider: `origin` is the
+    provider's, never the shop's, and no script of the shop runs there. The shop's own page may be
+    attacked to show another field: its policy names `origin` as the only one to be framed, and
+    nothing but the shop's own scripts runs beside it (SAQ A, eligibility and 11.6.1).
+
+    The provider remembers the card under `token`, and that is what a checkout carries. Nobody can
+    guess it, and it pays once: another checkout takes another.
+    """
+
+    url: str
+    origin: str
+    token: str
+
+
+class PaymentMethod(Value, frozen=True, kw_only=True):
+    """A way to pay: a checkout names its `code`, and the token of its `field` if it has one."""
+
+    code: str
+    title: str
+    field: HostedField | None = None
 
 
 class DifferentTerms(Problem, status=409):
@@ -200,6 +225,20 @@ class RefundIssued(Event):
 @contract("payments")
 class Payments(Protocol):
     """What channels and other modules may ask of payments."""
+
+    @query
+    async def methods(
+        self, *, origin: str, wishes: tuple[str, ...] = (), token: str = ""
+    ) -> tuple[PaymentMethod, ...]:
+        """Offer the ways to pay, with a fresh field for each in which a card is to be typed.
+
+        A field can be shown by pages of `origin` only, which is written as browsers do (RFC 6454):
+        `https://shop.example`. `wishes` are languages, best first. Shown once
+        more with a `token` that it had before, a field still has what was typed: take that only
+        from the shopper's own form, never from a link. A provider that does not answer in time is
+        left out.
+        """
+        ...
 
     @undertaking
     @raises(

@@ -1,4 +1,4 @@
-"""The HTTP face of payments: for the back office, and for providers that have news."""
+"""The HTTP face of payments: for shoppers, the back office, and providers that have news."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from banyan.kernel.http import (
     JSONBody,
     Limit,
     Request,
+    Visiting,
     get,
     needs,
     obligatory_key,
@@ -25,9 +26,15 @@ from banyan.kernel.http import (
 )
 from banyan.kernel.link import current
 from banyan.kernel.paging import Page, after, page
-from banyan.modules.payments.contract import LedgerEntry, Payment, Payments
+from banyan.modules.payments.contract import (
+    LedgerEntry,
+    Payment,
+    PaymentMethod,
+    Payments,
+)
 from banyan.vocabulary import Money, OrderId, PaymentId
 
+Origin = Annotated[str, Meta(pattern="^https?://[a-z0-9._-]{1,253}(:[0-9]{1,5})?$")]
 Provider = Annotated[str, Meta(pattern="^[a-z0-9_-]{1,64}$")]
 
 
@@ -42,6 +49,27 @@ class NewRefund(Value, frozen=True, kw_only=True):
 
     amount: Money | None = None
     reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+class PaymentMethods(Controller):
+    """How shoppers can pay."""
+
+    path = "/api/store/payment-methods"
+    tags = ("payments",)
+    payments: Payments
+
+    @get()
+    async def offer(
+        self, visit: Visiting, request: Request, origin: FromQuery[Origin | None] = None
+    ) -> Page[PaymentMethod]:
+        """List the ways to pay, with a field for the card that belongs to one checkout.
+
+        Show `field.url` in a frame, and check out with `field.token`: no card number comes to the
+        shop, so the short list of PCI DSS applies to it, SAQ A. `origin` is that of the page that
+        shows the frame, unless it comes from here.
+        """
+        here = f"{request.url.scheme}://{request.headers.get('host', '')}".lower()
+        return Page(items=await self.payments.methods(origin=origin or here, wishes=visit.wishes))
 
 
 class PaymentsAdmin(Controller):
@@ -132,4 +160,4 @@ def _transfer(payment: PaymentId) -> UUID:
     return uuid5(payment, f"{key.scope} {key.key}")
 
 
-routes = (PaymentsAdmin, Webhooks)
+routes = (PaymentMethods, PaymentsAdmin, Webhooks)

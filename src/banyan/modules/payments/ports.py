@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from uuid import UUID
 
 from banyan.kernel.contract import Problem, Value
+from banyan.modules.payments.contract import HostedField
 from banyan.vocabulary import Money, OrderId, PaymentId
 
 INVALID_TOKEN = "invalid_token"  # noqa: S105 - the reason, not a token
@@ -70,6 +71,21 @@ class Refused(Problem, status=409):
 
 class PaymentProvider(Protocol):
     """A payment service provider."""
+
+    def title(self, wishes: tuple[str, ...]) -> str:
+        """Say what shoppers call this way to pay, in the best language that you speak."""
+        ...
+
+    async def field(
+        self, *, origin: str, wishes: tuple[str, ...], token: str
+    ) -> HostedField | None:
+        """Make a field for one checkout, under a fresh token that nobody can guess; None without.
+
+        The page with the card comes from your own origin (PCI DSS, SAQ A). It checks that `origin`
+        is one, and lets itself be framed by that only. A `token` of yours is taken once more; what
+        is none, such as one of another provider, is not.
+        """
+        ...
 
     async def authorize(
         self, subject: Subject, *, amount: Money, token: str, return_url: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 from banyan.kernel.clock import Clock
 from banyan.kernel.database import Database
 from banyan.kernel.driver import Sagas
-from banyan.kernel.link import Unavailable
+from banyan.kernel.link import Unavailable, spare
 from banyan.kernel.security import UnverifiedWebhook, without_card_numbers
 from banyan.modules.payments import model, store
 from banyan.modules.payments.contract import (
@@ -18,6 +19,7 @@ from banyan.modules.payments.contract import (
     LedgerEntry,
     Payment,
     PaymentDeclined,
+    PaymentMethod,
     Payments,
     PaymentUnderWay,
     UnknownPayment,
@@ -32,6 +34,7 @@ from banyan.vocabulary import Money, OrderId, PaymentId
 Difference = tuple[str, PaymentId, Position | None, Position | None]
 """Where two ledgers differ: the provider, the payment, what ours says, what the provider's says."""
 
+FIELD_SECONDS = 2.0
 DUE_AT_ONCE = 20
 FINDINGS = 100
 
@@ -55,6 +58,19 @@ class PaymentsService(Payments):
         self.capture_order = capture_order
         self.settings = settings
         self.cashier = Cashier(db, clock, providers)
+
+    async def methods(
+        self, *, origin: str, wishes: tuple[str, ...] = (), token: str = ""
+    ) -> tuple[PaymentMethod, ...]:
+        async def offered(code: str, provider: PaymentProvider) -> PaymentMethod | None:
+            field = await provider.field(origin=origin, wishes=wishes, token=token)
+            return PaymentMethod(code=code, title=provider.title(wishes), field=field)
+
+        asked = (
+            spare(offered(code, provider), otherwise=None, seconds=FIELD_SECONDS)
+            for code, provider in self.providers.items()
+        )
+        return tuple(filter(None, await asyncio.gather(*asked)))
 
     async def authorize(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta
@@ -14,6 +13,7 @@ from banyan.vocabulary import (
     Line,
     Locale,
     MarketCode,
+    Moment,
     Money,
     Sku,
     SkuText,
@@ -28,7 +28,6 @@ TaxRegion = Annotated[str, Meta(pattern=r"^([A-Z0-9]{1,3}|\*)$")]
 MarketName = Annotated[MarketCode, Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
 Language = Annotated[Locale, Meta(pattern="^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,4}$")]
 Amount = Annotated[int, Meta(ge=0, le=10**12, description="Minor units.")]
-Moment = Annotated[datetime, Meta(tz=True)]
 Rank = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 Rounding = Literal["unit", "line", "order"]
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from banyan.kernel.contract import Problem, Value, contract, query, raises, undertaking
 from banyan.kernel.paging import BadCursor, Page
-from banyan.vocabulary import Locale, MarketCode, Money, Sku, UnknownMarket
+from banyan.vocabulary import Locale, MarketCode, Moment, Money, Sku, UnknownMarket
 
 T = TypeVar("T")
 
@@ -52,16 +52,55 @@ class Told(Page[T], Generic[T], frozen=True, kw_only=True):
 
     market: MarketCode = MarketCode("")
     locale: Locale = Locale("")
+    tax_inclusive: bool = False
+
+
+class Crumb(Value, frozen=True, kw_only=True):
+    """A category on the way to what is shown."""
+
+    slug: str
+    title: str
+
+
+class CategoryShown(Value, frozen=True, kw_only=True):
+    """A category with how many products it has, its children's included, and how they look."""
+
+    slug: str
+    title: str
+    parent: str | None
+    count: int
+    image: str = ""
+
+
+class CategoryHead(Value, frozen=True, kw_only=True):
+    """A category above the list of its products: what it is in, and what is in it."""
+
+    slug: str
+    title: str
+    crumbs: tuple[Crumb, ...] = ()
+    children: tuple[CategoryShown, ...] = ()
 
 
 class Found(Told[ProductCard], frozen=True, kw_only=True):
     """A page of a list of products, with the facets of the whole list.
 
     What has no price in the market is not listed there. A facet counts what would be listed with
-    each of its values, as if none of them were chosen.
+    each of its values, as if none of them were chosen. `total` is how long the whole list is;
+    `uncounted` tells that it may be longer, because only so many products are looked at.
     """
 
     facets: tuple[Facet, ...] = ()
+    category: CategoryHead | None = None
+    total: int = 0
+    uncounted: bool = False
+
+
+class Shelf(Value, frozen=True, kw_only=True):
+    """Some products to look at; without a category, the newest of all."""
+
+    category: CategoryShown | None
+    title: str
+    cards: tuple[ProductCard, ...]
 
 
 class VariantOffer(Value, frozen=True, kw_only=True):
@@ -89,13 +128,6 @@ class AttributeShown(Value, frozen=True, kw_only=True):
     title: str
     value: str | float | bool
     unit: str = ""
-
-
-class Crumb(Value, frozen=True, kw_only=True):
-    """A category on the way to the product."""
-
-    slug: str
-    title: str
 
 
 class PictureShown(Value, frozen=True, kw_only=True):
@@ -127,21 +159,19 @@ class ProductPage(Value, frozen=True, kw_only=True):
     version: str = ""
 
 
-class CategoryShown(Value, frozen=True, kw_only=True):
-    """A category with how many products it has, its children's included."""
-
-    slug: str
-    title: str
-    parent: str | None
-    count: int
-
-
 class Suggestion(Value, frozen=True, kw_only=True):
     """A product or category that a shopper who types may mean."""
 
     kind: Literal["product", "category"]
     slug: str
     title: str
+
+
+class Entry(Value, frozen=True, kw_only=True):
+    """Where the sitemap finds a product, and when that changed."""
+
+    slug: str
+    changed: Moment
 
 
 class Rebuild(Value, frozen=True, kw_only=True):
@@ -207,6 +237,40 @@ class Search(Protocol):
         self, *, slug: str, market: MarketCode | None = None, wishes: tuple[str, ...] = ()
     ) -> ProductPage:
         """Return everything that a product page shows."""
+        ...
+
+    @query
+    @raises(UnknownMarket)
+    async def shelves(
+        self, *, market: MarketCode | None = None, wishes: tuple[str, ...] = (), limit: int = 8
+    ) -> Told[Shelf]:
+        """Return what a home page shows: the newest products, then those of each root category."""
+        ...
+
+    @query
+    @raises(UnknownMarket, NoSuchProduct)
+    async def related(
+        self,
+        *,
+        slug: str,
+        market: MarketCode | None = None,
+        wishes: tuple[str, ...] = (),
+        limit: int = 8,
+    ) -> Told[ProductCard]:
+        """Return products like this one: what can be bought first, then what shares most with it.
+
+        They are of the same categories or brand; the more facets they share, the more alike.
+        """
+        ...
+
+    @query
+    async def sitemap(self, *, after: str = "", limit: int = 10_000) -> tuple[Entry, ...]:
+        """List the slugs of up to 50,000 products, by slug, with the time they last changed."""
+        ...
+
+    @query
+    async def sitemap_parts(self, *, limit: int = 10_000) -> tuple[str, ...]:
+        """Tell after which slug each part of the sitemap begins; the first begins after none."""
         ...
 
     @query

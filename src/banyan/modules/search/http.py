@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from banyan.kernel.conditional import etag
+from banyan.kernel.contract import Value
 from banyan.kernel.http import (
     Answer,
     Controller,
@@ -25,12 +26,17 @@ from banyan.kernel.http import (
     put,
 )
 from banyan.kernel.ids import Ids
+from banyan.kernel.paging import Page, after, page
+from banyan.kernel.paging import cursor as cursor_of
 from banyan.modules.search.contract import (
     CategoryShown,
+    Entry,
     Found,
+    ProductCard,
     ProductPage,
     Rebuild,
     Search,
+    Shelf,
     Sort,
     Suggestion,
     Told,
@@ -43,8 +49,18 @@ Query = Annotated[str, Meta(max_length=200)]
 Slug = Annotated[str, Meta(max_length=200)]
 Filter = Annotated[str, Meta(pattern="^[^:]+:.+$", max_length=200)]
 
+PartLimit = Annotated[
+    int, QueryParameter(ge=1, le=10_000, description="How many products a part tells at most.")
+]
+
 KEPT = "public, max-age=15, stale-while-revalidate=60"
 """Prices and stock may be a little old on a list: a cart tells and a checkout makes sure."""
+
+
+class Part(Value, frozen=True, kw_only=True):
+    """Where a part of the sitemap begins."""
+
+    cursor: str
 
 
 class Products(Controller):
@@ -86,6 +102,16 @@ class Products(Controller):
         )
         return _public(found, found.locale)
 
+    @get("/{slug:str}/related")
+    async def list_related(
+        self, visit: Visiting, slug: FromPath[Slug], limit: Limit = 8
+    ) -> Answer[Told[ProductCard]]:
+        """List products that are like this one."""
+        alike = await self.search.related(
+            slug=slug, market=_market(visit.market), wishes=visit.wishes, limit=limit
+        )
+        return _public(alike, alike.locale)
+
     @get("/{slug:str}")
     async def show_product(self, visit: Visiting, slug: FromPath[Slug]) -> Answer[ProductPage]:
         """Show everything of a product."""
@@ -101,6 +127,26 @@ class Browsing(Controller):
     path = "/api/store"
     tags = ("search",)
     search: Search
+
+    @get("/shelves")
+    async def list_shelves(self, visit: Visiting, limit: Limit = 8) -> Answer[Told[Shelf]]:
+        """List what a home page shows: the newest products, then those of each root category."""
+        shelves = await self.search.shelves(
+            market=_market(visit.market), wishes=visit.wishes, limit=limit
+        )
+        return _public(shelves, shelves.locale)
+
+    @get("/sitemap")
+    async def list_sitemap(self, limit: PartLimit = 10_000, cursor: Cursor = None) -> Page[Entry]:
+        """List every product by slug, with the time it last changed."""
+        found = await self.search.sitemap(after=after(cursor, str) or "", limit=limit + 1)
+        return page(found, limit=limit, place=lambda entry: entry.slug)
+
+    @get("/sitemap/parts")
+    async def list_sitemap_parts(self, limit: PartLimit = 10_000) -> Page[Part]:
+        """List where the parts of the sitemap begin, each by its cursor."""
+        parts = await self.search.sitemap_parts(limit=limit)
+        return Page(items=tuple(Part(cursor=cursor_of(slug)) for slug in parts))
 
     @get("/categories")
     async def list_categories(self, visit: Visiting) -> Answer[Told[CategoryShown]]:

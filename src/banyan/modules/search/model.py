@@ -12,6 +12,7 @@ import msgspec
 from babel import Locale as Spoken
 from babel import UnknownLocaleError
 from babel.numbers import format_currency
+from msgspec.structs import replace
 
 from banyan.kernel import paging
 from banyan.kernel.contract import Value
@@ -19,17 +20,22 @@ from banyan.kernel.language import lookup, negotiate
 from banyan.modules.catalog.contract import Category
 from banyan.modules.search.contract import (
     BadFilter,
+    CategoryHead,
     Facet,
     FacetValue,
     Found,
     ProductCard,
     ProductPage,
+    Shelf,
     Sort,
+    Told,
 )
 from banyan.vocabulary import Locale, MarketCode, Money, Texts
 
 MOST_ITEMS = 100
 MOST_WORDS = 12
+MOST_ENTRIES = 50_000
+"""A sitemap that has more is not read (sitemaps.org)."""
 MOST_VALUES = 100
 """A facet with more values shows those that most products have."""
 
@@ -39,6 +45,7 @@ TITLES: Mapping[str, Texts] = {
     "category": {Locale("en"): "Category", Locale("de"): "Kategorie"},
     "price": {Locale("en"): "Price", Locale("de"): "Preis"},
     "true": {Locale("en"): "Yes", Locale("de"): "Ja"},
+    "new": {Locale("en"): "New in", Locale("de"): "Neu eingetroffen"},
     "false": {Locale("en"): "No", Locale("de"): "Nein"},
 }
 """Our own words. A language that is missing here reads them in English."""
@@ -120,11 +127,14 @@ class Listed(Value, frozen=True, kw_only=True):
     market: MarketCode | None
     locale: Locale | None
     currency: str | None
-    has_category: bool
+    tax_inclusive: bool | None
+    category: CategoryHead | None
     hits: tuple[Hit, ...]
     counted: tuple[Counted, ...]
     attributes: tuple[FacetAttribute, ...]
     options: dict[str, str]
+    total: int = 0
+    uncounted: bool = False
 
 
 def ask(
@@ -148,8 +158,18 @@ def ask(
         sort=sort,
         market=market,
         wishes=lookup(wishes),
-        limit=max(1, min(limit, MOST_ITEMS)),
+        limit=bounded(limit),
     )
+
+
+def bounded(limit: int) -> int:
+    """Tell something, and no more than a page holds."""
+    return max(1, min(limit, MOST_ITEMS))
+
+
+def part(limit: int) -> int:
+    """Tell something, and no more than a sitemap may hold."""
+    return max(1, min(limit, MOST_ENTRIES))
 
 
 def choose(filters: Mapping[str, Iterable[str]]) -> tuple[Chosen, ...]:
@@ -192,7 +212,7 @@ def turn_to(asked: Asked, cursor: str | None) -> Asked:
     by_text = asked.sort in ("newest", "title")
     if name != name_of(asked) or not (by_text or WHOLE_NUMBER.fullmatch(key)):
         raise paging.BadCursor
-    return msgspec.structs.replace(asked, after=Place(key=key, product=product))
+    return replace(asked, after=Place(key=key, product=product))
 
 
 def found(asked: Asked, listed: Listed) -> Found:
@@ -205,6 +225,10 @@ def found(asked: Asked, listed: Listed) -> Found:
         next=paging.cursor((name_of(asked), hits[-1].key, hits[-1].product)) if more else None,
         market=listed.market or MarketCode(""),
         locale=listed.locale or Locale(""),
+        tax_inclusive=bool(listed.tax_inclusive),
+        category=listed.category,
+        total=listed.total,
+        uncounted=listed.uncounted,
     )
 
 
@@ -302,9 +326,18 @@ def _path(slug: str, parents: Mapping[str, str | None]) -> tuple[str, ...]:
     return path
 
 
+def titled(shelves: Told[Shelf]) -> Told[Shelf]:
+    """Say in the language of a page what the shelf of no category is."""
+    items = tuple(
+        shelf if shelf.category else replace(shelf, title=_word("new", shelves.locale))
+        for shelf in shelves.items
+    )
+    return replace(shelves, items=items)
+
+
 def stamped(page: ProductPage) -> ProductPage:
     """Give a page its version: another one whenever anything on it is another."""
-    return msgspec.structs.replace(page, version=_digest(page))
+    return replace(page, version=_digest(page))
 
 
 def _digest(told: object) -> str:

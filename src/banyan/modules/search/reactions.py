@@ -19,7 +19,7 @@ async def product_published(service: SearchService, event: ProductPublished) -> 
     """Show a product, or show it as it is now."""
     async with service.db.begin() as tx:
         await facts.take_turns(tx)
-        concerned = await facts.keep_product(tx, event.product)
+        concerned = await facts.keep_product(tx, event.product, service.clock.now())
         await documents.refresh(tx, concerned)
 
 
@@ -71,5 +71,5 @@ async def stock_changed(service: SearchService, event: StockChanged) -> None:
     """Show what can be bought now."""
     async with service.db.begin() as tx:
         await facts.take_turns(tx)
-        concerned = await facts.keep_stock(tx, event.levels)
+        concerned = await facts.keep_stock(tx, event.levels, few=service.settings.few)
         await documents.refresh_listings(tx, concerned)

@@ -6,25 +6,29 @@ from collections.abc import Sequence
 from typing import TypeVar
 from uuid import UUID
 
+from banyan.kernel.clock import Clock
 from banyan.kernel.database import Database, convert
 from banyan.kernel.driver import Sagas
 from banyan.kernel.language import lookup
 from banyan.modules.search import model
 from banyan.modules.search.contract import (
     CategoryShown,
+    Entry,
     Found,
     NoSuchCategory,
     NoSuchProduct,
+    ProductCard,
     ProductPage,
     Rebuild,
     Search,
+    Shelf,
     Sort,
     Suggestion,
     Told,
 )
 from banyan.modules.search.sagas import MakeAnew
 from banyan.modules.search.settings import SearchSettings
-from banyan.modules.search.store import documents, facts, lists, pages
+from banyan.modules.search.store import documents, facts, lists, pages, shelves, sitemaps
 from banyan.vocabulary import MarketCode, UnknownMarket
 
 T = TypeVar("T")
@@ -34,9 +38,15 @@ class SearchService(Search):
     """Documents, and the facts that they are made of, in the schema `search`."""
 
     def __init__(
-        self, db: Database, sagas: Sagas, make_anew: MakeAnew, settings: SearchSettings
+        self,
+        db: Database,
+        clock: Clock,
+        sagas: Sagas,
+        make_anew: MakeAnew,
+        settings: SearchSettings,
     ) -> None:
         self.db = db
+        self.clock = clock
         self.sagas = sagas
         self.make_anew = make_anew
         self.settings = settings
@@ -60,7 +70,7 @@ class SearchService(Search):
         listed = await lists.find(self.db, asked, counted=self.settings.counted)
         if listed.market is None and market is not None:
             raise UnknownMarket(market=market)
-        if category is not None and not listed.has_category:
+        if category is not None and listed.category is None:
             raise NoSuchCategory(category=category)
         return model.found(asked, listed)
 
@@ -74,6 +84,31 @@ class SearchService(Search):
         if row["id"] is None:
             raise NoSuchProduct(slug=slug)
         return model.stamped(convert(row, ProductPage))
+
+    async def shelves(
+        self, *, market: MarketCode | None = None, wishes: tuple[str, ...] = (), limit: int = 8
+    ) -> Told[Shelf]:
+        shown = await shelves.shelves(self.db, market, lookup(wishes), model.bounded(limit))
+        return model.titled(_told(shown, market))
+
+    async def related(
+        self,
+        *,
+        slug: str,
+        market: MarketCode | None = None,
+        wishes: tuple[str, ...] = (),
+        limit: int = 8,
+    ) -> Told[ProductCard]:
+        alike = await shelves.related(self.db, market, lookup(wishes), slug, model.bounded(limit))
+        if alike is None:
+            raise NoSuchProduct(slug=slug)
+        return _told(alike, market)
+
+    async def sitemap(self, *, after: str = "", limit: int = 10_000) -> tuple[Entry, ...]:
+        return await sitemaps.entries(self.db, after, model.part(limit))
+
+    async def sitemap_parts(self, *, limit: int = 10_000) -> tuple[str, ...]:
+        return await sitemaps.parts(self.db, model.part(limit))
 
     async def suggest(
         self,

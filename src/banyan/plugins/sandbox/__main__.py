@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from banyan.kernel.clock import SystemClock
 from banyan.plugins.sandbox.bank import Bank
+from banyan.plugins.sandbox.cards import Cards
 from banyan.plugins.sandbox.ledger import Ledger
 from banyan.plugins.sandbox.outbox import Outbox
 from banyan.plugins.sandbox.server import create_app
@@ -63,12 +64,14 @@ def main() -> None:
     clock = SystemClock()
     vault = Vault(options.data / "bank.sqlite3")
     outbox = Outbox(vault, clock)
-    bank = Bank(vault, Ledger(vault, home=address(sock)), outbox)
+    cards = Cards(vault)
+    home = (options.public_url or address(sock)).rstrip("/")
+    bank = Bank(vault, cards, Ledger(vault, cards, home=home), outbox)
     pauses = (options.retry_seconds, options.retry_seconds * 5)
     courier = Courier(outbox, clock, url=options.webhook, key=key, pauses=pauses)
     server = Server(
         uvicorn.Config(
-            create_app(vault, courier, bank, slow_seconds=options.slow_seconds),
+            create_app(vault, courier, bank, clock, slow_seconds=options.slow_seconds),
             http=Line,
             ws="none",
             lifespan="on",
@@ -90,6 +93,9 @@ def arguments() -> argparse.ArgumentParser:
     place = parser.add_mutually_exclusive_group()
     place.add_argument("--port", type=int, default=0, help="port to serve on; 0 picks a free one")
     place.add_argument("--fd", type=int, help="an inherited, bound socket to serve on instead")
+    parser.add_argument(
+        "--public-url", metavar="URL", help="where shoppers find the bank, if not where it serves"
+    )
     parser.add_argument("--webhook", metavar="URL", help="where to send webhooks")
     parser.add_argument(
         "--webhook-secret-file",

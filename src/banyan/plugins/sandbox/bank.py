@@ -1,6 +1,7 @@
 """The rules of the bank: what is held, taken, given back, and never more than that."""
 
 from banyan.plugins.sandbox import tokens
+from banyan.plugins.sandbox.cards import Cards
 from banyan.plugins.sandbox.ledger import Ledger
 from banyan.plugins.sandbox.outbox import Outbox
 from banyan.plugins.sandbox.problems import (
@@ -10,6 +11,7 @@ from banyan.plugins.sandbox.problems import (
     ExceedsCaptured,
     NotAuthorized,
     ReferenceTaken,
+    TokenUsed,
     UnknownPayment,
 )
 from banyan.plugins.sandbox.values import (
@@ -27,15 +29,18 @@ from banyan.plugins.sandbox.vault import Vault
 class Bank:
     """Moves money between held, taken and given back, and owes a webhook for each move."""
 
-    def __init__(self, vault: Vault, ledger: Ledger, outbox: Outbox) -> None:
+    def __init__(self, vault: Vault, cards: Cards, ledger: Ledger, outbox: Outbox) -> None:
         self.vault = vault
+        self.cards = cards
         self.ledger = ledger
         self.outbox = outbox
 
     def authorize(self, asked: NewPayment) -> Payment:
         """Hold money, or say why not; a reference that was voided before is declined."""
-        token = tokens.read(asked.token)
+        token = self.cards.read(asked.token)
         with self.vault.transaction():
+            if self.cards.payer(asked.token) not in {None, asked.reference}:
+                raise TokenUsed
             opened = self.ledger.open(asked, decline_code=token.decline_code)
             if opened is None:
                 raise ReferenceTaken(payment=self.payment(asked.reference).id)

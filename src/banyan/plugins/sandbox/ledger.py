@@ -5,7 +5,7 @@ import sqlite3
 
 import msgspec
 
-from banyan.plugins.sandbox import tokens
+from banyan.plugins.sandbox.cards import Cards
 from banyan.plugins.sandbox.values import (
     Action,
     Balance,
@@ -24,8 +24,9 @@ NO_CURRENCY = "XXX"
 class Ledger:
     """Payments in the vault; `home` is the address where shoppers find the bank."""
 
-    def __init__(self, vault: Vault, *, home: str) -> None:
+    def __init__(self, vault: Vault, cards: Cards, *, home: str) -> None:
         self.vault = vault
+        self.cards = cards
         self.home = home
 
     def open(self, asked: NewPayment, *, decline_code: str | None) -> str | None:
@@ -151,7 +152,7 @@ class Ledger:
             return_url=row["return_url"],
             decline_code=row["decline_code"],
             action=Action(redirect_url=f"{self.home}/challenge/{row['id']}") if waits else None,
-            card=tokens.read(row["token"]).card if row["token"] else None,
+            card=self.cards.read(row["token"]).card if row["token"] else None,
         )
 
 

@@ -47,6 +47,10 @@ class UnknownToken(Problem):
     status = 422
 
 
+class TokenUsed(Problem):
+    """This token has paid already, or was tried; the shopper gives a card anew."""
+
+
 class CurrencyMismatch(Problem):
     """The payment is in another currency."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 import httpx
@@ -12,9 +13,11 @@ import msgspec
 
 from banyan.kernel import fault, security
 from banyan.kernel.clock import Clock
+from banyan.kernel.language import choose
 from banyan.kernel.link import Unavailable, limited
 from banyan.kernel.settings import Secret
 from banyan.modules.payments import ports
+from banyan.modules.payments.contract import HostedField
 from banyan.modules.payments.ports import (
     INVALID_TOKEN,
     PaymentProvider,
@@ -23,6 +26,7 @@ from banyan.modules.payments.ports import (
     Standing,
     Subject,
 )
+from banyan.plugins.sandbox.cards import is_field_token, new_token
 from banyan.plugins.sandbox.settings import SandboxSettings
 from banyan.plugins.sandbox.values import Items, Payment, Position, Status, WebhookBody
 from banyan.vocabulary import Money, PaymentId
@@ -31,6 +35,11 @@ T = TypeVar("T")
 
 NAME = "sandbox"
 PAGE = 500
+
+TITLES = {"en": "Card", "de": "Karte"}
+
+NO_CARD = frozenset({"unknown_token", "token_used"})
+"""Refusals after which the shopper has to give a card anew."""
 
 OPEN = frozenset({408, 425, 429, *range(500, 600)})
 """Statuses that leave the outcome open."""
@@ -60,12 +69,31 @@ class SandboxProvider(PaymentProvider):
     async def open(self) -> None:
         """Get ready to connect."""
         self.client = httpx.AsyncClient(
-            base_url=self.settings.url, timeout=self.settings.timeout_seconds, trust_env=False
+            base_url=self.settings.url,
+            timeout=self.settings.timeout_seconds,
+            trust_env=False,
+            # The roots of the web's trust cost a process 80 ms to read.
+            verify=self.settings.url.startswith("https:"),
         )
 
     async def close(self) -> None:
         """Let go of all connections."""
         await self.client.aclose()
+
+    def title(self, wishes: tuple[str, ...]) -> str:
+        return TITLES[_language(wishes)]
+
+    async def field(
+        self, *, origin: str, wishes: tuple[str, ...], token: str
+    ) -> HostedField | None:
+        token = token if is_field_token(token) else new_token()
+        public = urlsplit(self.settings.public_url or self.settings.url)
+        query = urlencode({"origin": origin, "locale": _language(wishes)})
+        return HostedField(
+            url=f"{public.geturl().rstrip('/')}/fields/{token}?{query}",
+            origin=f"{public.scheme}://{public.netloc}",
+            token=token,
+        )
 
     async def authorize(
         self, subject: Subject, *, amount: Money, token: str, return_url: str
@@ -77,7 +105,7 @@ class SandboxProvider(PaymentProvider):
         try:
             return await self._change("authorize", "/v1/payments", key=reference, wish=wish)
         except Refused as no:
-            if no.reason == "unknown_token":
+            if no.reason in NO_CARD:
                 return Standing(state="declined", decline_reason=INVALID_TOKEN)
             # An old key or a used reference: what there is counts, whatever was asked now.
             known = await self.look(subject)
@@ -165,6 +193,10 @@ class SandboxProvider(PaymentProvider):
         file = self.settings.webhook_secret_file
         written = Path(file).read_text(encoding="ascii").split() if file else []
         return [one for one in (self.settings.webhook_secret, *map(Secret, written)) if one]
+
+
+def _language(wishes: tuple[str, ...]) -> str:
+    return choose(wishes, tuple(TITLES)) or "en"
 
 
 def _read(answer: httpx.Response, kind: type[T]) -> T:

@@ -28,6 +28,24 @@ CREATE TABLE IF NOT EXISTS payments (
     CHECK (refunded BETWEEN 0 AND captured)
 ) STRICT;
 
+-- What a shopper typed into a field pays once; the test tokens pay without end.
+CREATE UNIQUE INDEX IF NOT EXISTS typed_cards_pay_once ON payments (token)
+WHERE token GLOB 'tok_field_*';
+
+CREATE TABLE IF NOT EXISTS cards (
+    token TEXT PRIMARY KEY CHECK (token GLOB 'tok_field_*'),
+    brand TEXT NOT NULL,
+    last4 TEXT NOT NULL CHECK (last4 GLOB '[0-9][0-9][0-9][0-9]'),
+    exp TEXT NOT NULL CHECK (exp GLOB '20[0-9][0-9]-[01][0-9]'),
+    behavior TEXT NOT NULL CHECK (behavior IN ('ok', 'declined', 'insufficient', 'challenge'))
+) STRICT;
+
+CREATE TRIGGER IF NOT EXISTS cards_stay_once_they_have_paid BEFORE UPDATE ON cards
+WHEN EXISTS (SELECT 1 FROM payments WHERE token = old.token)
+BEGIN
+    SELECT raise(ABORT, 'this card has paid already');
+END;
+
 CREATE TABLE IF NOT EXISTS entries (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     payment TEXT NOT NULL REFERENCES payments (id),

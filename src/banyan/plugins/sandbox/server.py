@@ -14,8 +14,10 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.params import Parameter
 
-from banyan.plugins.sandbox import challenge, tokens
+from banyan.kernel.clock import Clock
+from banyan.plugins.sandbox import challenge, field, pages
 from banyan.plugins.sandbox.bank import Bank
+from banyan.plugins.sandbox.cards import Cards
 from banyan.plugins.sandbox.desk import Desk
 from banyan.plugins.sandbox.ledger import Ledger
 from banyan.plugins.sandbox.outbox import Outbox
@@ -96,10 +98,10 @@ async def _hang_up(request: Asking) -> None:
 
 @post("/v1/payments")
 async def authorize(
-    *, bank: Bank, till: Till, request: Asking, data: NewPayment, key: Key = None
+    *, bank: Bank, cards: Cards, till: Till, request: Asking, data: NewPayment, key: Key = None
 ) -> Response[bytes]:
     """Hold money on a card, and take it at once with `capture`."""
-    manner = tokens.read(data.token).manner
+    manner = cards.read(data.token).manner
     return await till.answer(request, key, lambda: bank.authorize(data), asked=data, manner=manner)
 
 
@@ -200,7 +202,9 @@ def _problem(status: int, document: bytes) -> Response[bytes]:
     return Response(document, status_code=status, media_type="application/problem+json")
 
 
-def create_app(vault: Vault, courier: Courier, bank: Bank, *, slow_seconds: float) -> Litestar:
+def create_app(
+    vault: Vault, courier: Courier, bank: Bank, clock: Clock, *, slow_seconds: float
+) -> Litestar:
     """Open the bank's counters."""
 
     @asynccontextmanager
@@ -212,6 +216,7 @@ def create_app(vault: Vault, courier: Courier, bank: Bank, *, slow_seconds: floa
     till = Till(Desk(vault), courier, slow_seconds=slow_seconds)
     staff = {
         "bank": bank,
+        "cards": bank.cards,
         "ledger": bank.ledger,
         "outbox": bank.outbox,
         "courier": courier,
@@ -233,8 +238,15 @@ def create_app(vault: Vault, courier: Courier, bank: Bank, *, slow_seconds: floa
             redeliver,
             challenge.ask,
             challenge.hear,
+            field.show,
+            field.save,
+            pages.asset,
         ],
-        dependencies={name: _on_duty(one) for name, one in staff.items()},
+        dependencies={
+            **{name: _on_duty(one) for name, one in staff.items()},
+            "today": Provide(lambda: clock.now().date(), sync_to_thread=False),
+            "frame": Provide(field.frame, sync_to_thread=False),
+        },
         exception_handlers={Problem: _refuse, HTTPException: _misunderstand, Exception: _fail},
         lifespan=[opening_hours],
         openapi_config=None,

@@ -16,12 +16,15 @@ CREATE TABLE products (
     pictures jsonb NOT NULL CHECK (jsonb_typeof(pictures) = 'array'),
     translations jsonb NOT NULL CHECK (jsonb_typeof(translations) = 'object'),
     version bigint NOT NULL CHECK (version >= 1),
+    changed_at timestamptz NOT NULL,
     CONSTRAINT who_is_seen_can_be_bought
     CHECK (state <> 'published' OR jsonb_array_length(variants) > 0)
 );
 
 CREATE UNIQUE INDEX products_by_slug ON products (slug);
 CREATE INDEX products_by_state ON products (state, id);
+CREATE INDEX products_by_change ON products (changed_at, id);
+CREATE INDEX products_by_state_and_change ON products (state, changed_at, id);
 CREATE INDEX products_by_title ON products USING gin (title gin_trgm_ops);
 CREATE INDEX products_by_category ON products USING gin (categories);
 CREATE INDEX products_by_attribute ON products USING gin (attributes);
@@ -35,7 +38,7 @@ CREATE TABLE claims (
 );
 
 CREATE INDEX claims_by_product ON claims (product);
-CREATE INDEX claims_by_sku ON claims USING gin (value gin_trgm_ops) WHERE what = 'sku';
+CREATE INDEX claims_by_value ON claims USING gin (value gin_trgm_ops);
 
 CREATE TABLE categories (
     slug text PRIMARY KEY CHECK (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' AND length(slug) <= 200),

@@ -11,7 +11,7 @@ CREATE TABLE warehouses (
 
 -- What is there. `version` counts the changes of a row; their sum over a SKU orders its events.
 CREATE TABLE levels (
-    sku text NOT NULL,
+    sku text COLLATE "C" NOT NULL,
     warehouse text NOT NULL REFERENCES warehouses (code),
     on_hand bigint NOT NULL DEFAULT 0 CHECK (on_hand >= 0),
     reserved bigint NOT NULL DEFAULT 0 CHECK (reserved >= 0),

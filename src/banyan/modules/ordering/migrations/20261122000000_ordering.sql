@@ -16,7 +16,7 @@ CREATE TABLE goods (
     product uuid NOT NULL,
     slug text NOT NULL,
     title text NOT NULL,
-    titles jsonb NOT NULL,
+    words jsonb NOT NULL,
     image text NOT NULL,
     options jsonb NOT NULL,
     weight_grams bigint NOT NULL,
@@ -45,8 +45,20 @@ CREATE TABLE carts (
     shipping_method text,
     order_id uuid,
     version bigint NOT NULL DEFAULT 1,
-    changed_at timestamptz NOT NULL
+    opened_at timestamptz NOT NULL,
+    changed_at timestamptz NOT NULL,
+    stage bigint NOT NULL GENERATED ALWAYS AS (
+        CASE
+            WHEN order_id IS NOT NULL THEN 3
+            WHEN shipping_address IS NOT NULL THEN 2
+            WHEN lines <> '[]' THEN 1
+            ELSE 0
+        END
+    ) STORED
 ) WITH (fillfactor = 70);
+
+-- How far carts have come is counted from this index alone.
+CREATE INDEX carts_by_opening ON carts (opened_at) INCLUDE (market, stage);
 
 CREATE INDEX carts_abandoned ON carts (changed_at) WHERE order_id IS NULL;
 
@@ -81,6 +93,13 @@ CREATE TABLE orders (
 -- A cart becomes one order at most.
 CREATE UNIQUE INDEX orders_one_of_a_cart ON orders (cart) WHERE state <> 'canceled';
 CREATE INDEX orders_by_state ON orders (state, id);
+CREATE INDEX orders_by_market ON orders (market, id);
+CREATE INDEX orders_by_email ON orders (lower(email), id);
+CREATE INDEX orders_by_number ON orders ((number::text) COLLATE "C");
+
+-- What was ordered, and for how much, is counted from this index alone.
+CREATE INDEX orders_by_time ON orders (placed_at)
+INCLUDE (market, state, currency, total, confirmed_at);
 
 -- The last order number given: taken in the transaction of the order, so that none is missing.
 CREATE TABLE numbers (

@@ -9,7 +9,8 @@ CREATE TABLE products (
     version bigint NOT NULL,
     skus text[] NOT NULL DEFAULT '{}',
     categories text[] NOT NULL DEFAULT '{}',
-    told jsonb
+    told jsonb,
+    changed timestamptz CHECK (changed IS NOT NULL OR told IS NULL)
 );
 
 CREATE INDEX products_by_sku ON products USING gin (skus) WHERE told IS NOT NULL;
@@ -93,11 +94,13 @@ CREATE TABLE documents (
     glossary jsonb NOT NULL,
     languages text[] NOT NULL,
     words tsvector NOT NULL,
-    spelled text NOT NULL
+    spelled text NOT NULL,
+    changed timestamptz NOT NULL
 );
 
--- While two products exchange their slugs, both may have the same for a moment.
-CREATE INDEX documents_by_slug ON documents (slug);
+-- While two products exchange their slugs, both may have the same for a moment. A sitemap is read
+-- from this index alone.
+CREATE INDEX documents_by_slug ON documents (slug) INCLUDE (changed);
 CREATE INDEX documents_by_facet ON documents USING gin (facets);
 CREATE INDEX documents_by_word ON documents USING gin (words);
 CREATE INDEX documents_by_spelling ON documents USING gin (spelled extensions.gin_trgm_ops);
@@ -116,6 +119,50 @@ CREATE TABLE listings (
 ) WITH (fillfactor = 80);
 
 CREATE INDEX listings_by_price ON listings (market, amount, product);
+
+-- Where products stand: in their categories with those above, and beside others of their brand. The
+-- newest of a place are read in order, however many there are and however few of all they are.
+CREATE TABLE places (
+    place text NOT NULL,
+    product uuid NOT NULL REFERENCES documents (product) ON DELETE CASCADE,
+    PRIMARY KEY (place, product)
+);
+
+CREATE INDEX places_of_product ON places (product);
+
+-- How many products stand in a place.
+CREATE TABLE tallies (
+    place text PRIMARY KEY,
+    products bigint NOT NULL
+) WITH (fillfactor = 50);
+
+-- Both follow from documents, whichever way these change: their writers take turns.
+CREATE FUNCTION find_places() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM places USING made WHERE places.product = made.product AND place <> ALL (facets);
+    INSERT INTO places SELECT token, product FROM made, unnest(facets) AS token
+    WHERE starts_with(token, 'category:') OR starts_with(token, 'brand:')
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION count_places() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO tallies
+    SELECT place, CASE TG_OP WHEN 'INSERT' THEN count(*) ELSE -count(*) END
+    FROM concerned GROUP BY place
+    ON CONFLICT (place) DO UPDATE SET products = tallies.products + excluded.products;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER documents_made AFTER INSERT ON documents
+REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION find_places();
+CREATE TRIGGER documents_made_anew AFTER UPDATE ON documents
+REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION find_places();
+CREATE TRIGGER places_taken AFTER INSERT ON places
+REFERENCING NEW TABLE AS concerned FOR EACH STATEMENT EXECUTE FUNCTION count_places();
+CREATE TRIGGER places_left AFTER DELETE ON places
+REFERENCING OLD TABLE AS concerned FOR EACH STATEMENT EXECUTE FUNCTION count_places();
 
 -- The words that titles, brands, categories and tags are made of, without accents.
 CREATE TABLE spellings (

@@ -134,7 +134,7 @@ DOCUMENTS = f"""
         coalesce(told #>> '{{pictures,0,alt}}', '') AS image_alt,
         told ->> 'brand' AS brand, coalesce(told #>> '{{categories,0}}', '') AS category,
         coalesce(facets, '{{}}') AS facets, coalesce(labels, '{{}}') AS labels, glossary,
-        languages, words, spelled
+        languages, words, spelled, changed
     FROM products, LATERAL ({TITLES}) AS titled, LATERAL ({SHOP}) AS shop,
         LATERAL ({FACETS}) AS narrowed, LATERAL ({GLOSSARY}) AS known, LATERAL ({WORDS}) AS spoken
     WHERE told IS NOT NULL"""
@@ -149,7 +149,7 @@ LISTINGS = f"""
 
 DOCUMENT = (
     "product, slug, titles, sort_keys, image, image_alt, brand, category, facets, labels, "
-    "glossary, languages, words, spelled"
+    "glossary, languages, words, spelled, changed"
 )
 LISTING = "market, product, amount, compare_at, currency, varies, available"
 
@@ -159,7 +159,8 @@ REPLACE_DOCUMENT = """
         sort_keys = excluded.sort_keys, image = excluded.image, image_alt = excluded.image_alt,
         brand = excluded.brand, category = excluded.category, facets = excluded.facets,
         labels = excluded.labels, glossary = excluded.glossary, languages = excluded.languages,
-        words = excluded.words, spelled = excluded.spelled
+        words = excluded.words, spelled = excluded.spelled,
+        changed = excluded.changed
     WHERE documents IS DISTINCT FROM excluded"""
 REPLACE_LISTING = """
     ON CONFLICT (product, market) DO UPDATE SET amount = excluded.amount,
@@ -181,6 +182,7 @@ async def refresh(tx: Transaction, products: Sequence[UUID]) -> None:
 
     Shadows of them were made of older facts, and are given up.
     """
+    tx.changed()
     await tx.execute(
         "WITH given_up AS (DELETE FROM shadow_documents WHERE product = ANY($1)), "
         f"document AS (SELECT {DOCUMENT} FROM ({DOCUMENTS}) AS made WHERE product = ANY($1)), "
@@ -199,14 +201,18 @@ async def refresh(tx: Transaction, products: Sequence[UUID]) -> None:
 
 async def refresh_listings(tx: Transaction, products: Sequence[UUID]) -> None:
     """Make the listings of products anew, in all markets; their documents stay as they are."""
-    await tx.execute(
+    replaced = await tx.value(
         "WITH given_up AS (DELETE FROM shadow_documents WHERE product = ANY($1)), "
         f"listing AS (SELECT {LISTING} FROM ({LISTINGS}) AS made WHERE product = ANY($1)), "
         "unlisted AS (DELETE FROM listings WHERE product = ANY($1) "
-        "AND (product, market) NOT IN (SELECT product, market FROM listing)) "
-        f"INSERT INTO listings ({LISTING}) SELECT {LISTING} FROM listing {REPLACE_LISTING}",
+        "AND (product, market) NOT IN (SELECT product, market FROM listing) RETURNING product), "
+        f"listed AS (INSERT INTO listings ({LISTING}) SELECT {LISTING} FROM listing "
+        f"{REPLACE_LISTING} RETURNING product) "
+        "SELECT EXISTS (SELECT FROM unlisted UNION ALL SELECT FROM listed)",
         products,
     )
+    if replaced:
+        tx.changed()
 
 
 async def in_other_languages(tx: Transaction) -> list[UUID]:

@@ -7,6 +7,7 @@ is the same whatever the way. What is not newer concerns no product.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from banyan.kernel.database import Record, Transaction
@@ -29,18 +30,20 @@ async def take_turns(tx: Transaction) -> None:
     )
 
 
-async def keep_product(tx: Transaction, product: Product) -> list[UUID]:
+async def keep_product(tx: Transaction, product: Product, now: datetime) -> list[UUID]:
     """Note a product that shoppers can see."""
     rows = await tx.all(
-        "INSERT INTO products (id, version, skus, categories, told) VALUES ($1, $2, $3, $4, $5) "
+        "INSERT INTO products (id, version, skus, categories, told, changed) "
+        "VALUES ($1, $2, $3, $4, $5, $6) "
         "ON CONFLICT (id) DO UPDATE SET version = excluded.version, skus = excluded.skus, "
-        "categories = excluded.categories, told = excluded.told "
+        "categories = excluded.categories, told = excluded.told, changed = excluded.changed "
         "WHERE products.version < excluded.version RETURNING id",
         product.id,
         product.version,
         [variant.sku for variant in product.variants],
         product.categories,
         product,
+        now,
     )
     return _ids(rows)
 
@@ -49,7 +52,8 @@ async def forget_product(tx: Transaction, product: ProductId, version: int) -> l
     """Keep nothing of a product that shoppers can no longer see but its version."""
     rows = await tx.all(
         "INSERT INTO products (id, version) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE "
-        "SET version = excluded.version, skus = '{}', categories = '{}', told = NULL "
+        "SET version = excluded.version, skus = '{}', categories = '{}', told = NULL, "
+        "changed = NULL "
         "WHERE products.version < excluded.version RETURNING id",
         product,
         version,
@@ -87,23 +91,28 @@ async def keep_offers(
     return _ids(rows)
 
 
-async def keep_stock(tx: Transaction, levels: Sequence[StockLevel]) -> list[UUID]:
-    """Note what can be sold of SKUs."""
+async def keep_stock(tx: Transaction, levels: Sequence[StockLevel], *, few: int) -> list[UUID]:
+    """Note what can be sold of SKUs; where so few are left, everybody is shown how many."""
     rows = await tx.all(
-        "WITH newer AS (INSERT INTO stock AS known (sku, version, available, backorder) "
+        "WITH before AS (SELECT sku, available FROM stock WHERE sku = ANY($1)), "
+        "newer AS (INSERT INTO stock AS known (sku, version, available, backorder) "
         "SELECT DISTINCT ON (sku) * FROM "
         "unnest($1::text[], $2::bigint[], $3::bigint[], $4::boolean[]) "
         "AS told (sku, version, available, backorder) ORDER BY sku, version DESC "
         "ON CONFLICT (sku) DO UPDATE SET version = excluded.version, "
         "available = excluded.available, backorder = excluded.backorder "
-        "WHERE known.version < excluded.version RETURNING sku) "
-        "SELECT id FROM products WHERE told IS NOT NULL "
-        "AND skus && ARRAY(SELECT sku FROM newer)",
+        "WHERE known.version < excluded.version RETURNING sku, available) "
+        "SELECT id, EXISTS (SELECT FROM newer LEFT JOIN before USING (sku) "
+        "WHERE least(newer.available, before.available) <= $5) AS few "
+        "FROM products WHERE told IS NOT NULL AND skus && ARRAY(SELECT sku FROM newer)",
         [level.sku for level in levels],
         [level.version for level in levels],
         [level.available for level in levels],
         [level.backorder for level in levels],
+        few,
     )
+    if any(row["few"] for row in rows):
+        tx.changed()
     return _ids(rows)
 
 

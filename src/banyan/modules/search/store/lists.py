@@ -7,6 +7,7 @@ from typing import NamedTuple
 from banyan.kernel.database import Statements, convert
 from banyan.modules.search.contract import Sort
 from banyan.modules.search.model import Asked, Listed
+from banyan.modules.search.store.cards import BRANCH, BRANCHES, CARD, SHOWN
 from banyan.modules.search.store.visits import VISIT
 from banyan.modules.search.store.words import FOUND
 
@@ -23,10 +24,6 @@ HOLDS = """
         ELSE facets && choices
     END"""
 
-SHOWN = """
-    listings.*, slug, image, image_alt, brand, category, facets, labels, glossary,
-    coalesce(worded(titles, (SELECT locale FROM visit)), titles ->> '') AS title,
-    coalesce(worded(sort_keys, (SELECT locale FROM visit)), sort_keys ->> '') AS sort_key"""
 ALL = f""", scope AS NOT MATERIALIZED (
         SELECT {SHOWN} FROM listings JOIN documents USING (product)
         WHERE market = (SELECT market FROM visit) AND $3::text = ''"""
@@ -68,39 +65,44 @@ ORDERS: dict[Sort, Order] = {
 VOCABULARY = "vocabulary(glossary, visit.locale) AS vocabulary"
 
 # A value is counted among the products that would be listed if nothing were chosen of its facet:
-# those that miss nothing, or nothing but that.
+# those that miss nothing, or nothing but that. Of '' all products that are looked at have one.
 TOKENS = """
-        SELECT unnest(facets || ARRAY['available:' || available, 'price:' || price_step(amount)])
-            AS token, unnest(labels) AS label, vocabulary"""
+        SELECT unnest(facets
+            || ARRAY['available:' || available, 'price:' || price_step(amount), '']) AS token,
+            unnest(labels) AS label, vocabulary"""
 COUNT = """
     token, min(label) AS label, min(vocabulary ->> label) AS said, count(*) AS count"""
 COUNTED = f"""), counted AS (
-        SELECT {COUNT}
+        SELECT {COUNT}, count(*) AS listed
         FROM ({TOKENS} FROM (
             SELECT scope.*, {VOCABULARY} FROM scope, visit LIMIT $10) AS sample) AS facet
         GROUP BY token
     )"""
 COUNTED_CHOSEN = f"""), counted AS (
-        SELECT {COUNT}
+        SELECT {COUNT}, count(*) FILTER (WHERE missed = '{{}}') AS listed
         FROM ({TOKENS}, missed FROM (
             SELECT scope.*, {VOCABULARY}, ARRAY(SELECT code FROM chosen WHERE NOT {HOLDS}) AS missed
-            FROM scope, visit LIMIT $10) AS sample WHERE cardinality(missed) < 2) AS facet
-        WHERE missed = '{{}}' OR missed = ARRAY[split_part(token, ':', 1)]
+            FROM scope, visit LIMIT $10) AS sample) AS facet
+        WHERE missed = '{{}}' OR missed = ARRAY[split_part(token, ':', 1)] OR token = ''
         GROUP BY token
     )"""
-ANSWER = """
-    SELECT visit.market, visit.locale, visit.currency,
-        $4::text IS NULL OR EXISTS (SELECT FROM categories WHERE slug = $4::text) AS has_category,
-        (SELECT coalesce(jsonb_agg(jsonb_build_object('key', key::text, 'product', product,
-            'card', jsonb_build_object(
-                'slug', slug, 'title', title, 'image', image,
-                'image_alt', translated(btrim(image_alt), vocabulary(glossary, visit.locale)),
-                'brand', brand, 'category', category, 'available', available,
-                'price_varies', varies,
-                'price', jsonb_build_object('amount', amount, 'currency', items.currency),
-                'compare_at', CASE WHEN compare_at IS NOT NULL THEN
-                    jsonb_build_object('amount', compare_at, 'currency', items.currency) END))),
-            '[]') FROM items) AS hits,
+HEAD = f"""
+    SELECT slug, title, coalesce((
+            SELECT jsonb_agg(jsonb_build_object('slug', above.slug, 'title', above.title)
+                ORDER BY position)
+            FROM branches AS above
+            WHERE above.slug = ANY (here.path) AND above.slug <> here.slug), '[]') AS crumbs,
+        coalesce((
+            SELECT jsonb_agg((SELECT to_jsonb(branch) FROM (SELECT {BRANCH}) AS branch)
+                ORDER BY position)
+            FROM branches AS below WHERE below.parent = here.slug), '[]') AS children
+    FROM branches AS here WHERE slug = $4::text"""
+ANSWER = f"""
+    SELECT visit.market, visit.locale, visit.currency, visit.tax_inclusive,
+        (SELECT to_jsonb(head) FROM ({HEAD}) AS head) AS category,
+        (SELECT coalesce(jsonb_agg(jsonb_build_object(
+            'key', key::text, 'product', product, 'card', card)), '[]')
+        FROM items CROSS JOIN LATERAL ({CARD}) AS card) AS hits,
         (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'code', split_part(token, ':', 1), 'value', substr(token, strpos(token, ':') + 1),
             'label', coalesce(
@@ -112,8 +114,10 @@ ANSWER = """
         LEFT JOIN attributes ON facet AND code = split_part(token, ':', 1)
         WHERE token LIKE '%:%' AND (token NOT LIKE 'category:%'
             OR path[cardinality(path) - 1] IS NOT DISTINCT FROM $4::text)) AS counted,
-        (SELECT coalesce(jsonb_object_agg(token, coalesce(said, label)), '{}')
-        FROM counted WHERE token NOT LIKE '%:%') AS options,
+        (SELECT coalesce(jsonb_object_agg(token, coalesce(said, label)), '{{}}')
+        FROM counted WHERE token <> '' AND token NOT LIKE '%:%') AS options,
+        coalesce((SELECT listed FROM counted WHERE token = ''), 0) AS total,
+        coalesce((SELECT count FROM counted WHERE token = ''), 0) >= $10 AS uncounted,
         (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'code', code, 'unit', unit, 'choices', choices,
             'title', coalesce(worded(title, visit.locale), worded(title, visit.main), code))), '[]')
@@ -128,6 +132,7 @@ async def find(db: Statements, asked: Asked, *, counted: int) -> Listed:
         " ".join(
             (
                 VISIT,
+                BRANCHES,
                 CHOSEN,
                 FOUND if asked.q else "",
                 FOUND_ONLY if asked.q else ALL,

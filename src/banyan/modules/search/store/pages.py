@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from banyan.kernel.database import Record, Statements, convert
 from banyan.modules.search.contract import CategoryShown, Suggestion, Told
+from banyan.modules.search.store.cards import ALWAYS, BRANCH, BRANCHES, TOLD
 from banyan.modules.search.store.documents import SELLABLE
 from banyan.modules.search.store.visits import VISIT
 from banyan.modules.search.store.words import FOUND
@@ -93,21 +94,9 @@ async def product_page(
     return row
 
 
-# What is told in a market and a language, as one row that is always there.
-TOLD = """
-    SELECT coalesce(visit.market, '') AS market, coalesce(visit.locale, '') AS locale,
-        (SELECT coalesce(jsonb_agg(item), '[]') FROM items AS item) AS items
-    FROM (SELECT) AS always LEFT JOIN visit ON true"""
-
-TREE = f"""{VISIT}, counted AS (
-        SELECT token, count(*) FROM documents, unnest(facets) AS token
-        WHERE starts_with(token, 'category:') GROUP BY token
-    ), items AS (
-        SELECT slug, path[cardinality(path) - 1] AS parent, coalesce(count, 0) AS count,
-            coalesce(worded(title, locale), worded(title, main), slug) AS title
-        FROM categories LEFT JOIN counted ON token = 'category:' || slug LEFT JOIN visit ON true
-        ORDER BY position
-    ){TOLD}"""
+TREE = f"""{VISIT}{BRANCHES}, items AS (
+        SELECT {BRANCH} FROM branches ORDER BY position
+    ){TOLD}{ALWAYS}"""
 
 
 async def categories(
@@ -136,7 +125,7 @@ SUGGESTIONS = f"""{VISIT}{FOUND}, shelves AS (
         ORDER BY starts_with(unaccent(spell(title)), unaccent(spell($3))) DESC,
             rank DESC NULLS FIRST, title, slug
         LIMIT $4
-    ){TOLD}"""
+    ){TOLD}{ALWAYS}"""
 
 
 async def suggestions(

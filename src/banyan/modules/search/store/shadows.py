@@ -32,6 +32,7 @@ async def make(tx: Transaction, products: Sequence[UUID]) -> None:
 
 async def change_places(tx: Transaction) -> int:
     """Put shadows in the place of what differs from them; return how many products it concerns."""
+    tx.changed()
     return int(
         await tx.value(
             "WITH gone AS (DELETE FROM documents WHERE NOT EXISTS ("

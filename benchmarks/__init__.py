@@ -1,0 +1,1 @@
+"""What an operation costs: CPU milliseconds and latency, measured on a whole running shop."""

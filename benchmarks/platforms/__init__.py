@@ -1,0 +1,1 @@
+"""The platforms that can be measured, an adapter file for each."""

@@ -1,0 +1,1 @@
+"""Where people meet the shop: each channel is a folder that stands on contracts only."""

@@ -1,0 +1,1 @@
+"""The back office: where the people who run the shop do their work."""

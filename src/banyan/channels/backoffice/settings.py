@@ -1,0 +1,25 @@
+"""What an operator may turn in the back office."""
+
+from __future__ import annotations
+
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from banyan.kernel.settings import Settings
+
+
+class BackofficeSettings(Settings, frozen=True, kw_only=True):
+    """`time_zone` is where the people who run the shop look at the clock: `Europe/Vienna`."""
+
+    time_zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        try:
+            _ = self.zone
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"time_zone: {self.time_zone} is no time zone (IANA).") from None
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone itself; UTC is known also where no others are."""
+        return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)

@@ -1,0 +1,1 @@
+"""The storefront: where shoppers look around, fill a cart and order."""
