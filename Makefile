@@ -12,8 +12,8 @@ run: ## Start the shop: ARGS="--port 8001 --empty"; Ctrl-C stops all of it
 	@requirements/install run
 	@exec $(BIN)/banyan up $(ARGS)
 
-# Two more than there are cores, because tests wait for servers and browsers, too.
-PYTEST_ARGS ?= --numprocesses $(shell python3 -c 'import os; print(os.cpu_count() + 2)') --dist loadgroup
+# One more than there are cores, because tests wait for servers and browsers, too.
+PYTEST_ARGS ?= --numprocesses $(shell python3 -c 'import os; print(os.cpu_count() + 1)') --dist loadgroup
 
 test: ## Run every test: PYTEST_ARGS="tests/kernel -k saga"
 	@requirements/install dev
@@ -24,7 +24,7 @@ soak: ## Run what takes long, and print its figures
 	@exec $(BIN)/python -m pytest --soak --numprocesses 2 --dist loadgroup --timeout 580 $(SOAKED)
 
 SOAKED := $(addprefix tests/journeys/, test_storm.py test_crash_sweep.py test_crash_apart.py test_up.py \
-	test_api.py test_bad_input.py test_doors.py) tests/failures/test_orders.py
+	test_api.py test_bad_input.py test_doors.py) tests/failures/test_orders.py tests/modules
 
 bench: ## Measure what operations cost: ARGS="--products 1000 --seconds 8"
 	@requirements/install dev

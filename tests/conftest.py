@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from _pytest.nodeid import NodeId
 
@@ -22,6 +23,13 @@ NOBODY_GUESSES = {"scram_iterations": "1"}
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `make soak` take its time."""
     parser.addoption("--soak", action="store_true", help="Do all of what is else done in part.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try each rule with as many examples as there is time for."""
+    hypothesis.settings.register_profile("quick", max_examples=40)
+    hypothesis.settings.register_profile("soak", max_examples=400)
+    hypothesis.settings.load_profile("soak" if config.getoption("--soak") else "quick")
 
 
 @pytest.hookimpl(trylast=True)

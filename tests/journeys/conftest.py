@@ -84,12 +84,13 @@ def together(
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Ask in one process and in many; of those in between, there is time with `--soak`."""
+    """Ask in one process, and at the doors in many; with `--soak` everything everywhere."""
     chosen = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     if "counter" in metafunc.fixturenames and "counter" not in chosen:
-        between = ["checkout_apart"] if metafunc.config.getoption("--soak") else []
-        shops = ["together", *between, "microservices"]
-        metafunc.parametrize("counter", shops, indirect=True, scope="module")
+        many = ["microservices"] if metafunc.module.__name__.endswith("test_doors") else []
+        if metafunc.config.getoption("--soak"):
+            many = ["checkout_apart", "microservices"]
+        metafunc.parametrize("counter", ["together", *many], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")

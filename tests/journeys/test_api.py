@@ -288,7 +288,7 @@ def test_nothing_that_can_be_made_up_finds_the_shop_off_its_guard(
         unsound = counter.unsound()
 
     assert found == []
-    assert tried > 500
+    assert tried > 250
     assert unsound == []
     assert counter.faults() == []
 
@@ -297,15 +297,15 @@ def test_nothing_that_can_be_made_up_finds_the_shop_off_its_guard(
 def test_what_a_shopper_makes_up_is_answered_by_many_processes_as_by_one(
     counter: Counter, *, soak: bool
 ) -> None:
-    tried, found = make_things_up(counter, STORE, examples=7 if soak else 2)
+    tried, found = make_things_up(counter, STORE, examples=7 if soak else 1)
 
     assert found == []
-    assert tried > (80 if soak else 25)
+    assert tried > (80 if soak else 10)
     assert counter.unsound() == []
 
 
 def make_things_up(
-    counter: Counter, *below: str, examples: int = 7
+    counter: Counter, *below: str, examples: int = 4
 ) -> tuple[int, list[tuple[str, str, str]]]:
     """Ask for whatever the API document allows, and for what it does not, in some places."""
     schemathesis.openapi.format("cursor", st.uuids().map(cursor))

@@ -31,7 +31,7 @@ SHOPIFY = Path(__file__).parents[3] / "shared" / "data" / "shopify"
 
 @pytest.mark.timeout(PATIENCE_SECONDS * 2)
 async def test_a_crowd_of_buyers_for_the_last_units(running: Running, *, soak: bool) -> None:
-    buyers, units = (200, 50) if soak else (80, 20)
+    buyers, units = (200, 50) if soak else (40, 10)
     sku, warehouse = await lamp_with_units(running, units)
     limits = httpx.Limits(max_connections=64)
     async with httpx.AsyncClient(
