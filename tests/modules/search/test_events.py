@@ -109,6 +109,37 @@ async def test_parallel_writers_leave_no_document_that_knows_only_one_of_them(
     assert [card.available for card in found.items] == [True] * 12
 
 
+@pytest.mark.parametrize(
+    ("event", "shown"),
+    [
+        (prices(9, desk_lamp_2=9900), True),
+        (prices(9, desk_lamp_1=100), True),
+        (stock(1, wooden_chair_2=100), True),
+        (stock(9, desk_lamp_1=0), True),
+        (stock(9, desk_lamp_1=1), True),
+        (stock(0, desk_lamp_1=0), False),
+    ],
+)
+async def test_what_a_page_shows_is_told_to_have_changed(
+    shop: Bench, event: Event, *, shown: bool
+) -> None:
+    await shop.hear(stock(2, desk_lamp_1=100))
+    run = shop.watch()
+
+    await shop.hear(event)
+
+    assert any("pg_notify" in sql for _, sql in run) == shown
+
+
+async def test_stock_that_nobody_is_shown_is_not_told(shop: Bench) -> None:
+    await shop.hear(stock(2, desk_lamp_1=100))
+    run = shop.watch()
+
+    await shop.hear(stock(3, desk_lamp_1=99))
+
+    assert not any("pg_notify" in sql for _, sql in run)
+
+
 async def cost(shop: Bench, event: Event) -> int:
     """Count the statements that an event takes, delivery included."""
     run = shop.watch()

@@ -88,6 +88,8 @@ async def keep_offers(
         [offer.compare_at.amount if offer.compare_at else None for offer in offers],
         [offer.price.currency for offer in offers],
     )
+    if rows:  # A page shows the price of every variant, a listing only the lowest.
+        tx.changed()
     return _ids(rows)
 
 
@@ -103,7 +105,7 @@ async def keep_stock(tx: Transaction, levels: Sequence[StockLevel], *, few: int)
         "available = excluded.available, backorder = excluded.backorder "
         "WHERE known.version < excluded.version RETURNING sku, available) "
         "SELECT id, EXISTS (SELECT FROM newer LEFT JOIN before USING (sku) "
-        "WHERE least(newer.available, before.available) <= $5) AS few "
+        "WHERE least(newer.available, coalesce(before.available, 0)) <= $5) AS few "
         "FROM products WHERE told IS NOT NULL AND skus && ARRAY(SELECT sku FROM newer)",
         [level.sku for level in levels],
         [level.version for level in levels],
