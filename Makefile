@@ -23,8 +23,8 @@ soak: ## Run what takes long, and print its figures
 	@requirements/install dev
 	@exec $(BIN)/python -m pytest --soak --numprocesses 2 --dist loadgroup --timeout 580 $(SOAKED)
 
-SOAKED := $(addprefix tests/journeys/, test_storm.py test_crash_sweep.py test_crash_apart.py test_up.py \
-	test_api.py test_bad_input.py test_doors.py) tests/failures/test_orders.py tests/modules
+SOAKED := $(addprefix tests/journeys/, test_storm.py test_control.py test_crash_sweep.py test_crash_apart.py \
+	test_up.py test_api.py test_bad_input.py test_doors.py) tests/failures/test_orders.py tests/modules
 
 bench: ## Measure what operations cost: ARGS="--products 1000 --seconds 8"
 	@requirements/install dev
@@ -43,16 +43,18 @@ docs: ## Write docs/reference from the code; ARGS=released promises what it says
 	@requirements/install dev
 	@$(BIN)/python -m banyan.kernel.reference docs/reference $(ARGS)
 
-words: ## Gather what the storefront says into its catalogs, for translators
+words: ## Gather what pages say into their catalogs, for translators
 	@requirements/install dev
-	@$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --sort-output --no-location \
-		--project Banyan --output-file $(STOREFRONT)/words/messages.pot $(STOREFRONT)
-	@$(BIN)/pybabel --quiet update --input-file $(STOREFRONT)/words/messages.pot --no-fuzzy-matching \
-		--ignore-obsolete --ignore-pot-creation-date --width 100 --locale de \
-		--output-file $(STOREFRONT)/words/de.po
-	@rm $(STOREFRONT)/words/messages.pot
+	@for words in $(SPEAKING:=/words); do \
+		$(BIN)/pybabel --quiet extract --mapping-file pyproject.toml --sort-output --no-location \
+			--project Banyan --output-file $$words/messages.pot $${words%/words} && \
+		$(BIN)/pybabel --quiet update --input-file $$words/messages.pot --no-fuzzy-matching \
+			--ignore-obsolete --ignore-pot-creation-date --width 100 --locale de \
+			--output-file $$words/de.po && \
+		rm $$words/messages.pot || exit 1; \
+	done
 
-STOREFRONT := src/banyan/channels/storefront
+SPEAKING := src/banyan/channels/storefront src/banyan/plugins/sandbox
 
 lock: ## Lock the requirements with hashes; ARGS=--upgrade takes newer ones
 	@requirements/install dev

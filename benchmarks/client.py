@@ -58,7 +58,8 @@ class Connection(asyncio.Protocol):
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Ask, and wait for the whole answer."""
-        assert self._transport, "only a connection that is open is asked"
+        if not self._transport:
+            raise Wrong("the connection is closed")
         data = b"" if body is None else json.dumps(body).encode()
         lines = [f"{method} {path} HTTP/1.1", f"host: {self._host}"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
@@ -68,13 +69,23 @@ class Connection(asyncio.Protocol):
             lines.append("content-length: 0")
         self._answered = asyncio.get_running_loop().create_future()
         self._transport.write("\r\n".join([*lines, "", ""]).encode() + data)
-        async with asyncio.timeout(ANSWER_SECONDS):
-            return await self._answered
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._answered
+        except TimeoutError:  # What comes now answers nothing that is asked later.
+            self.close()
+            raise
 
     def close(self) -> None:
         """Hang up."""
         if self._transport:
             self._transport.close()
+            self._transport = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether one must connect anew."""
+        return self._transport is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)

@@ -19,10 +19,12 @@ from urllib.request import urlopen
 
 import psutil
 
+from benchmarks import load, meter
 from benchmarks.client import Wrong
 from benchmarks.load import Visitor
 
 START_SECONDS = 20.0
+WARM_SECONDS = 1.0
 
 
 async def fetch(visitor: Visitor) -> None:
@@ -30,6 +32,18 @@ async def fetch(visitor: Visitor) -> None:
     reply = await visitor.connection.ask("GET", "/")
     if reply.status != 200 or not reply.body:
         raise Wrong(str(reply.status))
+
+
+def same_bytes(url: str, *, concurrency: int, seconds: float) -> float:
+    """Measure the CPU milliseconds of sending the same bytes from a bare server."""
+    with urlopen(url) as answer:  # noqa: S310 - our own
+        body = answer.read()
+    with bare(body) as (address, process):
+        load.run(address, fetch, {}, concurrency=concurrency, seconds=WARM_SECONDS)
+        before = meter.spent(process, lambda _: "server")
+        figures = load.run(address, fetch, {}, concurrency=concurrency, seconds=seconds)
+        cost = meter.spent(process, lambda _: "server").since(before)
+    return cost.seconds["server"] / max(figures.done, 1) * 1000
 
 
 @contextmanager
@@ -44,9 +58,11 @@ def bare(body: bytes) -> Iterator[tuple[str, psutil.Process]]:
             [sys.executable, "-m", "benchmarks.floors", str(port), file.name]
         ) as it:
             url = f"http://127.0.0.1:{port}"
-            _wait(url)
-            yield url, psutil.Process(it.pid)
-            it.terminate()
+            try:
+                _wait(url)
+                yield url, psutil.Process(it.pid)
+            finally:
+                it.terminate()
 
 
 def _wait(url: str) -> None:

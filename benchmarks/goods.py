@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -60,11 +59,6 @@ def articles(count: int) -> Iterator[Article]:
             category=category(number),
             amount=chance.randrange(900, 90_000),
         )
-
-
-def queries() -> list[str]:
-    """List what people search for."""
-    return [f"{stuff} {kind}".lower() for stuff, kind in itertools.product(_STUFFS, _KINDS)]
 
 
 def _sentences(chance: random.Random, manner: str, stuff: str, kind: str) -> Iterator[str]:

@@ -26,9 +26,14 @@ MOST_TOLD = 5
 class Visitor:
     """Somebody who asks: a connection, chance of their own, and what there is to know."""
 
-    connection: Connection
+    url: str
     chance: random.Random
     context: Context
+    connection: Connection = field(init=False)
+
+    async def connect(self) -> None:
+        """Connect, or connect anew."""
+        self.connection = await Connection.to(self.url)
 
 
 Operation = Callable[[Visitor], Awaitable[None]]
@@ -101,10 +106,8 @@ async def _together(
     url: str, operation: Operation, context: Context, visitors: int, seconds: float, seed: int
 ) -> Figures:
     figures = Figures()
-    crowd = [
-        Visitor(await Connection.to(url), random.Random(f"{seed} {number}"), context)
-        for number in range(visitors)
-    ]
+    crowd = [Visitor(url, random.Random(f"{seed} {number}"), context) for number in range(visitors)]
+    await asyncio.gather(*(one.connect() for one in crowd))
     begun = time.perf_counter()
     await asyncio.gather(*(_loop(one, operation, figures, begun + seconds) for one in crowd))
     figures.seconds = time.perf_counter() - begun
@@ -116,6 +119,8 @@ async def _together(
 async def _loop(visitor: Visitor, operation: Operation, figures: Figures, until: float) -> None:
     while (begun := time.perf_counter()) < until:
         try:
+            if visitor.connection.closed:
+                await visitor.connect()
             await operation(visitor)
         except (Wrong, OSError, TimeoutError) as no:
             if len(figures.failures) < MOST_TOLD or str(no) in figures.failures:

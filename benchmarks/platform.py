@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import psutil
-
 from benchmarks.load import Context, Operation
+from benchmarks.meter import Cost
+from benchmarks.report import Trial
 
 
 class Shop(Protocol):
     """A platform's shop that runs, filled with goods."""
 
     url: str
-    process: psutil.Process
-    """The process that started all others of the shop."""
-
     context: Context
     """What its operations must know."""
 
-    imported_seconds: float
-    """How long it took to take in the goods."""
-
-    def kind_of(self, process: psutil.Process) -> str:
-        """Tell whether a process is `application`, `database`, or what else it is."""
+    def spent(self) -> Cost:
+        """Tell what its processes have cost: `application`, `database`, and what else there is."""
         ...
 
-    def page(self, operation: str) -> str:
-        """Tell the path of an answer whose bytes a bare server sends, to compare with."""
+    def floor_ms(self, operation: str, *, concurrency: int, seconds: float) -> float | None:
+        """Measure the CPU milliseconds that an operation takes at least, if that can be told."""
+        ...
+
+    def trials(self) -> Iterator[Trial]:
+        """Try what no closed loop of visitors shows, such as how fast the shop starts again."""
         ...
 
     def flaws(self) -> Sequence[str]:
@@ -46,7 +44,10 @@ class Platform(Protocol):
 
     name: str
     operations: Mapping[str, Operation]
-    """LIST, DETAIL, SEARCH, ADD and CHECKOUT, as far as the platform has them."""
+    """LIST, DETAIL, SEARCH, ADD and CHECKOUT, as far as the platform has them.
+
+    With `cold` after its name, an operation asks for what no cache has.
+    """
 
     def versions(self) -> Mapping[str, str]:
         """Tell what is measured."""

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -39,6 +40,15 @@ class Measured:
         return self.cpu_ms.get("application", 0) + self.cpu_ms.get("database", 0)
 
 
+class Trial(NamedTuple):
+    """Something that was tried, beside the operations."""
+
+    name: str
+    told: str
+    budget: str
+    held: bool
+
+
 @dataclass
 class Report:
     """A whole run on one machine."""
@@ -50,6 +60,7 @@ class Report:
     topology: str
     facts: dict[str, str]
     measured: Sequence[Measured]
+    trials: Sequence[Trial]
     flaws: Sequence[str]
 
     def write(self, folder: Path) -> Path:
@@ -73,7 +84,13 @@ class Report:
             f"| {' | '.join(COLUMNS)} |",
             f"|---|{'---:|' * (len(COLUMNS) - 1)}",
         ]
-        return "\n".join([*lines, *map(_row, self.measured), ""])
+        lines += map(_row, self.measured)
+        if self.trials:
+            lines += ["", "| trial | measured | budget | held |", "|---|---|---|---|"]
+            lines += (
+                f"| {' | '.join(one[:3])} | {'yes' if one.held else 'no'} |" for one in self.trials
+            )
+        return "\n".join([*lines, ""])
 
 
 def machine() -> Mapping[str, str]:

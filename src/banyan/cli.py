@@ -267,10 +267,8 @@ def _first(found: tuple[str, ...]) -> list[str]:
     return [*found[:SHOWN], f"… and {more} more"] if more > 0 else list(found)
 
 
-def _with_shop(
-    work: Callable[[App], Awaitable[int]], file: Path | None, data: Path, *, at_work: bool = False
-) -> int:
-    """Do something in a running or stopped shop."""
+def _with_shop(work: Callable[[App], Awaitable[int]], file: Path | None, data: Path) -> int:
+    """Do something in a running or stopped shop, and leave what follows from it to its workers."""
 
     async def inside(shop: estate.Estate) -> int:
         house = houses.discover()
@@ -278,9 +276,8 @@ def _with_shop(
             if shop.started:
                 await stack.enter_async_context(upkeep.with_companions(house, shop, _say_aside))
             app = opening.assemble(house, shop, f"cli-{os.getpid()}")
-            await stack.enter_async_context(opening.opened(app, at_work=at_work))
-            if not at_work:
-                await stack.enter_async_context(opening.carrying(app, shop))
+            await stack.enter_async_context(opening.opened(app, at_work=False))
+            await stack.enter_async_context(opening.carrying(app, shop))
             return await work(app)
 
     with _estate(data, file, say=_say_aside) as shop:
@@ -315,10 +312,7 @@ def _as_command(function: Callable[..., Awaitable[int]]) -> Callable[..., int]:
         where: dict[str, Any] = {"topology": None, "data": HERE}
         where |= {name: kwargs.pop(name) for name in where if name in kwargs}
         return _with_shop(
-            lambda app: function(app.ask, *args, **kwargs),
-            where["topology"],
-            where["data"],
-            at_work=True,
+            lambda app: function(app.ask, *args, **kwargs), where["topology"], where["data"]
         )
 
     own = list(told.parameters.values())[1:]

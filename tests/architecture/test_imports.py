@@ -46,6 +46,10 @@ PLANTED = {
         ("banyan.plugins.worm.plugin", "banyan.modules.apple.service"),
         ("banyan.channels.stall.app", "banyan.modules.apple.model"),
     ),
+    "Channels stand apart": (
+        ("banyan.channels.stall.app", "banyan.channels.storefront.desk"),
+        ("banyan.channels.look", "banyan.channels.stall.app"),
+    ),
     "Ports are filled by plugins": (("banyan.channels.stall.app", "banyan.modules.apple.ports"),),
     "Inside a module, imports go down": (
         ("banyan.modules.pear.model", "banyan.modules.pear.store"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from importlib import resources
 
 import pytest
 from hypothesis import given
@@ -108,9 +109,21 @@ def test_a_clock_shows_the_time_where_the_shop_is_run() -> None:
     assert shown == "Nov 23, 2026, 00:30"
 
 
-def test_a_time_zone_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="Mars/Olympus"):
-        BackofficeSettings(time_zone="Mars/Olympus")
+@pytest.mark.parametrize(
+    "zone",
+    ["Mars/Olympus", "localtime", "posixrules", "posix/Europe/Berlin", "right/Europe/Berlin"],
+)
+def test_a_time_zone_that_is_none_is_refused(zone: str) -> None:
+    with pytest.raises(ValueError, match=zone):
+        BackofficeSettings(time_zone=zone)
+
+
+def test_every_moment_is_shown_by_the_same_clock() -> None:
+    templates = resources.files("banyan.channels.backoffice") / "templates"
+
+    shown = {one.name for one in templates.iterdir() if "|moment" in one.read_text()}
+
+    assert shown == {"parts.html"}
 
 
 @pytest.mark.parametrize("topology", [monolith(), APART], ids=["monolith", "apart"])

@@ -212,25 +212,42 @@ def test_of_several_products_all_are_published_or_none(desk: Desk) -> None:
     assert product(desk, whole)["state"] == "draft"
 
 
-def test_categories_and_attributes_are_kept_with_their_words(desk: Desk) -> None:
-    category = desk.sheet(f"{PRODUCTS}/categories/new")
-    attribute = desk.sheet(f"{PRODUCTS}/attributes/new")
+def test_what_a_picture_is_called_in_a_language_can_be_taken_back(desk: Desk) -> None:
+    place = created(desk, "speechless")
+    picture = {"pictures__0__url": "/demo/kettle.svg", "pictures__0__alt": "A kettle"}
+    said = {"pictures__0__words__de": "Ein Kessel"}
+    desk.send(desk.sheet(f"{place}/pictures"), **picture, **said)
+    assert product(desk, place)["translations"]["de"]["words"] == {"A kettle": "Ein Kessel"}
 
-    desk.send(category, slug="kettles", title__en="Kettles", title__de="Kessel", parent="living")
-    desk.send(
-        attribute,
-        code="whistle",
-        title__en="Whistle",
-        kind="choice",
-        choices__0__choice="Loud",
-        choices__0__words__de="Laut",
-    )
+    desk.send(desk.sheet(f"{place}/pictures"), pictures__0__words__de="")
 
-    kept = desk.ask("/api/admin/categories/kettles")
-    assert (kept["title"], kept["parent"]) == ({"en": "Kettles", "de": "Kessel"}, "living")
-    assert desk.ask("/api/admin/attributes/whistle")["words"] == {"de": {"Loud": "Laut"}}
-    again = desk.send(desk.sheet(f"{PRODUCTS}/categories/new"), slug="kettles", title__en="X")
-    assert "There is one of this name already." in again.text
+    assert desk.sheet(f"{place}/pictures").said["pictures.0.words.de"] == [""]
+    assert not product(desk, place)["translations"].get("de", {}).get("words")
+
+
+def test_of_two_who_type_prices_each_keeps_what_the_other_did_not_touch(desk: Desk) -> None:
+    place = created(desk, "two-prices")
+    mine, theirs = (desk.sheet(f"{place}/prices") for _ in range(2))
+    desk.send(theirs, prices__0__amount="5.00")
+
+    answer = desk.send(mine, prices__1__amount="6.00")
+
+    assert answer.status_code == 303, answer.text
+    now = desk.sheet(f"{place}/prices").said
+    assert [now[f"prices.{row}.amount"] for row in range(2)] == [["5.00"], ["6.00"]]
+
+
+def test_a_price_that_both_have_changed_is_looked_at_before_it_is_saved(desk: Desk) -> None:
+    place = created(desk, "one-price")
+    mine, theirs = (desk.sheet(f"{place}/prices") for _ in range(2))
+    desk.send(theirs, prices__0__amount="5.00", prices__1__amount="7.00")
+
+    refused = desk.send(mine, prices__0__amount="4.00")
+    saved = desk.send(sheet_of(refused))
+
+    assert (refused.status_code, saved.status_code) == (412, 303)
+    now = desk.sheet(f"{place}/prices").said
+    assert [now[f"prices.{row}.amount"] for row in range(2)] == [["4.00"], ["7.00"]]
 
 
 def test_a_stranger_is_led_to_the_door(shop: Running, desk: Desk) -> None:
@@ -262,6 +279,30 @@ def test_a_variant_is_added_in_a_browser_without_leaving_the_page(signed_in: Pag
 
     expect(page.get_by_role("alert")).to_contain_text("is missing")
     expect(rows.last).to_have_value("PLEAT-EXTRA")
+
+
+def test_one_box_ticks_all_products_of_the_page(signed_in: Page) -> None:
+    page = signed_in
+    page.goto(PRODUCTS)
+
+    page.get_by_label("Tick all on this page").check()
+    expect(page.locator('[name="product"]:checked')).to_have_count(24)
+    page.get_by_label("Tick all on this page").uncheck()
+
+    expect(page.locator('[name="product"]:checked')).to_have_count(0)
+
+
+def test_a_choice_of_a_filter_asks_once(signed_in: Page) -> None:
+    page = signed_in
+    page.goto(PRODUCTS)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    page.get_by_label("State").select_option("retired")
+    page.wait_for_url("**state=retired**")
+    page.wait_for_timeout(600)
+
+    assert len([url for url in asked if "state=retired" in url]) == 1
 
 
 def test_every_page_about_products_can_be_used_by_everybody(

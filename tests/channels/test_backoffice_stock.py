@@ -111,6 +111,23 @@ def test_a_count_of_a_product_is_refused_where_the_stock_changed_meanwhile(desk:
     assert on_hand(desk, LAMP) == 5
 
 
+def test_a_cell_that_was_cleared_is_shown_empty_where_it_could_not_be_saved(desk: Desk) -> None:
+    (product,) = desk.ask("/api/admin/products", q="arc-black")["items"][:1]
+    sheet = desk.sheet(f"/admin/products/{product['id']}/stock")
+    row = next(
+        name.removesuffix(".sku")
+        for name, told in sheet.said.items()
+        if told == [POT] and sheet.said[name.replace("sku", "warehouse")] == ["berlin"]
+    )
+    desk.send(desk.sheet(f"{STOCK}/receive"), warehouse="berlin", **lines((POT, 1)))
+
+    refused = desk.send(sheet, **{f"{row}.on_hand": "", f"{row}.backorder": "on"})
+
+    assert refused.status_code == 409
+    again = sheet_of(refused).said
+    assert (again[f"{row}.on_hand"], again[f"{row}.backorder"]) == ([""], ["on"])
+
+
 def test_levels_are_found_by_sku_and_by_how_few_there_are(desk: Desk) -> None:
     found = desk.client.get(STOCK, params={"q": "ARC-BL"}).text
     scarce = desk.client.get(STOCK, params={"show": "low"}).text

@@ -203,6 +203,29 @@ def test_the_mail_of_an_order_is_seen_and_sent_once_more(office: httpx.Client, o
     assert answer.headers["location"].endswith("?done=resent")
 
 
+def test_a_mail_is_sent_once_more_however_often_its_form_is_sent(
+    office: httpx.Client, order: str
+) -> None:
+    assert soon(lambda: "Mail sent" in office.get(order).text)
+    told = hidden(office.get(order), "resend")
+
+    for _ in range(2):
+        answer = office.post(f"{order}/resend", data=told)
+        assert answer.headers["location"].endswith("?done=resent")
+        assert soon(lambda: "Mail on its way" not in office.get(order).text)
+
+    sent = office.get("/admin/events/notifications/sagas").text
+    assert len(set(re.findall(rf">({told['message']}/\d+)<", sent))) == 2
+
+
+def test_money_of_another_order_is_not_moved(
+    office: httpx.Client, order: str, shop: Running
+) -> None:
+    told = {**hidden(office.get(ordered(shop)), "capture"), "sure": "on"}
+
+    assert office.post(f"{order}/capture", data=told).status_code == 404
+
+
 def test_orders_are_found_by_number_address_state_and_day(office: httpx.Client, order: str) -> None:
     number = re.findall(r"Order #(\d+)", office.get(order).text)[0]
 
@@ -243,6 +266,19 @@ def test_a_dead_letter_is_shown_replayed_and_gone(office: httpx.Client, shop: Ru
 
     assert replayed.status_code == 303
     assert soon(lambda: "No dead letters" in office.get(letters).text)
+
+
+def test_a_letter_that_is_not_named_is_not_taken_for_all_of_them(
+    office: httpx.Client, shop: Running
+) -> None:
+    event = dead_letter(shop)
+    letters = "/admin/events/search/letters"
+
+    refused = office.post(f"{letters}/replay", data={"event": "x"})
+
+    assert refused.status_code == 400
+    assert str(event) in office.get(letters).text
+    office.post(f"{letters}/discard", data={"event": str(event)})
 
 
 def test_a_stuck_saga_is_shown_and_goes_back_when_told_to(

@@ -228,6 +228,27 @@ def test_an_order_is_shown_by_its_address_alone(
     assert client.get(page.url.path.replace("/eu/", "/us/")).status_code == 404
 
 
+def test_why_the_shop_canceled_an_order_is_not_told_to_its_shopper(
+    ready: tuple[Shopper, str], keeper: Keeper
+) -> None:
+    shopper, _ = ready
+    path = shopper.presses("tok_ok").url.path
+    order = path.rpartition("/")[2]
+
+    keeper.client.post(
+        f"/api/admin/orders/{order}/cancellation",
+        json={"reason": "smells of fraud"},
+        headers={"idempotency-key": f"cancel-{order}"},
+    ).raise_for_status()
+
+    page = shopper.client.get(path)
+    assert "This order was canceled" in page.text
+    assert "smells of fraud" not in page.text
+    assert shopper.client.get(f"/api/store/orders/{order}").json()["cancel_reason"] is None
+    told = keeper.client.get(f"/api/admin/orders/{order}").json()
+    assert told["cancel_reason"] == "smells of fraud"
+
+
 def test_the_same_press_twice_is_one_order(ready: tuple[Shopper, str]) -> None:
     shopper, _ = ready
     cookies, html = dict(shopper.client.cookies), shopper.html

@@ -101,6 +101,25 @@ def test_a_guest_buys_in_each_market_and_language(
     shoot(page, f"order-{name}")
 
 
+def test_of_two_ways_to_pay_only_the_chosen_one_is_asked(page: Page, keeper: Keeper) -> None:
+    """Another way stands before the sandbox's, and its field never answers."""
+    put_in(page, "/eu/en", keeper.good()[1])
+    page.add_init_script(
+        """new MutationObserver(() => {
+          const only = document.querySelector("input[type=hidden][name=payment]");
+          if (only) only.outerHTML = `<input type="radio" name="payment" value="other">
+            <iframe data-origin="https://bank.test" data-method="other"></iframe>
+            <input type="radio" name="payment" value="${only.value}" checked>`;
+        }).observe(document, { childList: true, subtree: true });"""
+    )
+    fill_in(page, "/eu/en")
+    expect(page.locator("iframe[data-origin]")).to_have_count(2)
+    give_card(page, GOOD)
+    press(page)
+
+    expect(page.locator("h1")).to_contain_text("Your order is confirmed")
+
+
 def test_a_guest_buys_without_scripts(without_script: Page, keeper: Keeper, shoot: Shoot) -> None:
     page = without_script
     slug, _ = keeper.good()

@@ -170,7 +170,7 @@ def test_without_script_a_query_is_answered_and_the_language_changed(without_scr
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Results for “lamp”")
     page.get_by_role("button", name="Country and language").click()
-    page.get_by_role("link", name="Deutsch").click()
+    page.get_by_role("link", name="Deutsch", exact=True).click()
 
     page.wait_for_url("**/eu/de/search?q=lamp")
     expect(page.locator("html")).to_have_attribute("lang", "de")

@@ -1,4 +1,4 @@
-"""Every text of the storefront is translated, and no translation is of a text that is gone."""
+"""Every text of a page is translated, and no translation is of a text that is gone."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from babel.messages import Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-STOREFRONT = resources.files("banyan.channels.storefront")
-CATALOGS = [file for file in (STOREFRONT / "words").iterdir() if file.name.endswith(".po")]
+SPEAKING = ("banyan.channels.storefront", "banyan.plugins.sandbox")
+CATALOGS = [
+    (package, file)
+    for package in SPEAKING
+    for file in (resources.files(package) / "words").iterdir()
+    if file.name.endswith(".po")
+]
 TEMPLATES = "**/templates/**.html"
 METHODS = [("**.py", "python"), (TEMPLATES, "jinja2")]
 OPTIONS = {TEMPLATES: {"trimmed": "true"}}
@@ -22,26 +27,37 @@ GAP = re.compile(r"%\((\w+)\)s")
 Key = str | tuple[str, ...]
 
 
-@pytest.fixture(params=CATALOGS, ids=lambda file: file.name)
-def catalog(request: pytest.FixtureRequest) -> dict[Key, Message]:
-    language = request.param.name.removesuffix(".po")
-    read = read_po(io.BytesIO(request.param.read_bytes()), locale=language)
-    return {_key(one.id): one for one in read if one.id}
+Catalog = dict[Key, Message]
 
 
-def test_every_text_is_translated_and_no_other(catalog: dict[Key, Message]) -> None:
-    found = extract_from_dir(str(STOREFRONT), METHODS, OPTIONS)
+@pytest.fixture(params=CATALOGS, ids=lambda one: f"{one[0]} {one[1].name}")
+def spoken(request: pytest.FixtureRequest) -> tuple[str, Catalog]:
+    """Read a catalog, and tell whose it is."""
+    package, file = request.param
+    language = file.name.removesuffix(".po")
+    read = read_po(io.BytesIO(file.read_bytes()), locale=language)
+    return package, {_key(one.id): one for one in read if one.id}
+
+
+@pytest.fixture
+def catalog(spoken: tuple[str, Catalog]) -> Catalog:
+    return spoken[1]
+
+
+def test_every_text_is_translated_and_no_other(spoken: tuple[str, Catalog]) -> None:
+    package, catalog = spoken
+    found = extract_from_dir(str(resources.files(package)), METHODS, OPTIONS)
     said = {_key(text) for _, _, text, _, _ in found}
 
     assert said == catalog.keys(), "run `make words` and translate what is new"
     assert [key for key, one in catalog.items() if not all(_texts(one.string))] == []
 
 
-def test_no_translation_is_a_guess(catalog: dict[Key, Message]) -> None:
+def test_no_translation_is_a_guess(catalog: Catalog) -> None:
     assert [key for key, one in catalog.items() if one.fuzzy] == []
 
 
-def test_a_translation_has_the_gaps_of_its_text(catalog: dict[Key, Message]) -> None:
+def test_a_translation_has_the_gaps_of_its_text(catalog: Catalog) -> None:
     strange = {
         key
         for key, one in catalog.items()

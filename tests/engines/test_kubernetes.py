@@ -192,6 +192,21 @@ def test_a_process_hears_the_gateway_and_asks_nats_data_and_what_is_declared(
     assert "egress" not in nats
 
 
+@pytest.mark.parametrize(
+    ("collector", "port"), [("http://traces.example:4318", 4318), ("https://traces.example/x", 443)]
+)
+def test_a_process_may_tell_its_traces_where_they_are_collected(
+    tmp_path: Path, collector: str, port: int
+) -> None:
+    traced = rendered(
+        tmp_path,
+        text_of("microservices", f"[settings.telemetry]\notlp_endpoint = '{collector}'"),
+    )
+
+    egress = objects(traced, "NetworkPolicy")["catalog"]["spec"]["egress"]
+    assert [one["port"] for one in egress[-1]["ports"]] == [port]
+
+
 def test_where_there_are_several_replicas_one_may_be_missed_and_more_may_come(
     full: dict[str, list[Json]],
 ) -> None:

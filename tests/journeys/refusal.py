@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import httpx
 
 from tests.journeys.counter import Counter
-from tests.journeys.trade import ADA
+from tests.journeys.running import ADA
 
 SOME_ID = "01a203ff-0f59-728a-9231-0131fcfd07e0"
 EXAMPLES = {"market": "eu", "country": "DE", "region": "BE", "sku": "LAMP", "warehouse": "berlin"}

@@ -17,6 +17,9 @@ from typing import IO, Any
 import httpx
 import psutil
 
+from banyan.engines.control import Standings, Status, ask
+from banyan.engines.processes import Standing
+
 ADA = {
     "name": "Ada Lovelace",
     "street": "Lindenstraße 12",
@@ -113,14 +116,26 @@ async def buy(client: httpx.AsyncClient, sku: str, key: str) -> httpx.Response:
     )
 
 
-async def doctor(shop: Running) -> tuple[int, str]:
-    examined = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "banyan.cli", "doctor", "--data", str(shop.data)),
+async def command(shop: Running, *words: str) -> tuple[int, list[str]]:
+    """Run a command on a shop that runs, and return how it ended and the lines that it wrote."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "banyan.cli", *words, "--data", str(shop.data)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    told, _ = await examined.communicate()
-    return examined.returncode or 0, told.decode()
+    told, _ = await process.communicate()
+    return process.returncode or 0, told.decode().splitlines()
+
+
+async def doctor(shop: Running) -> tuple[int, str]:
+    code, lines = await command(shop, "doctor")
+    return code, "\n".join(lines)
+
+
+def standings(shop: Running) -> dict[str, Standing]:
+    """Ask how everything stands, by name; engines come first."""
+    (told,) = [one for one in ask(shop.data, Status()) if isinstance(one, Standings)]
+    return {one.name: one for one in told.processes}
 
 
 async def lamp_with_units(shop: Running, units: int) -> tuple[str, str]:

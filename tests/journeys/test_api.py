@@ -18,8 +18,8 @@ from schemathesis.engine.recorder import ScenarioRecorder
 from banyan.kernel.paging import cursor
 from banyan.kernel.testing import Server
 from tests.journeys.counter import Counter, eventually, opened_to_the_public
+from tests.journeys.running import ADA
 from tests.journeys.trade import (
-    ADA,
     BACK,
     GRACE,
     STORE,

@@ -11,7 +11,8 @@ import pytest
 from banyan.kernel.edge import MOST_BYTES
 from tests.journeys.counter import Counter, eventually
 from tests.journeys.refusal import SOME_ID, operations, places, refused
-from tests.journeys.trade import ADA, BACK, CARD, READY, check_out, filled
+from tests.journeys.running import ADA
+from tests.journeys.trade import BACK, CARD, READY, check_out, filled
 
 JSON = {"content-type": "application/json"}
 BIG = json.dumps({"market": " " * MOST_BYTES}).encode()

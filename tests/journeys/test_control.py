@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,16 +16,16 @@ from uuid import uuid4  # noqa: TID251 - an idempotency key, as a shopper makes 
 import httpx
 import pytest
 
-from banyan.engines.control import Request, Restart, Scale, Standings, Status, ask
+from banyan.engines.control import Request, Restart, Scale, ask
 from banyan.engines.processes import Standing
 from banyan.engines.trouble import EngineError
-from tests.journeys.running import Running, buy, doctor, lamp_with_units
+from tests.journeys.running import Running, buy, command, doctor, lamp_with_units, standings
 
 pytestmark = pytest.mark.timeout(300)
 
 T = TypeVar("T")
 
-SHOPPERS = 6
+SHOPPERS = 3
 PAUSE_SECONDS = 0.05
 RECOVERY_SECONDS = 30
 PATIENCE_SECONDS = 30
@@ -46,21 +45,22 @@ class Load:
     failures: list[str] = field(default_factory=list)
 
 
-async def test_no_request_fails_while_processes_are_restarted_and_scaled(shop: Running) -> None:
+async def test_no_request_fails_while_processes_are_restarted_and_scaled(
+    shop: Running, *, soak: bool
+) -> None:
+    whom, leaving = ([], 3) if soak else (["checkout"], 1)
     sku, _ = await lamp_with_units(shop, 10_000)
-
     before = replicas(shop)
 
     async with shopping(shop, sku) as load:
         # Afterwards there is one process with replicas, and one without.
         fewer = await command(shop, "scale", "checkout=1")
-        restarted = await command(shop, "restart")
-        more = await command(shop, "scale", "shop=3", "checkout=2")
-        again = await command(shop, "scale", "shop=2")
+        restarted = await command(shop, "restart", *whom)
+        more = await command(shop, "scale", "checkout=2")
 
-    assert [code for code, _ in (fewer, restarted, more, again)] == [0, 0, 0, 0]
-    assert sum("has left" in line for line in restarted[1]) == 3
-    assert sum("is ready" in line for line in more[1]) == 2
+    assert [code for code, _ in (fewer, restarted, more)] == [0, 0, 0], (fewer, restarted, more)
+    assert sum("has left" in line for line in restarted[1]) == leaving
+    assert sum("is ready" in line for line in more[1]) == 1
     assert load.failures == []
     assert load.served > 150
     assert (len(before), len(replicas(shop))) == (4, 4)
@@ -72,7 +72,7 @@ async def test_an_engine_that_was_killed_comes_back_and_the_shop_sells_again(
     shop: Running, engine: str
 ) -> None:
     sku, _ = await lamp_with_units(shop, 1_000)
-    victim = named(shop, engine)
+    victim = standings(shop)[engine]
     assert victim.pid
 
     refusals: set[int] = set()
@@ -102,12 +102,12 @@ async def test_an_engine_that_was_killed_comes_back_and_the_shop_sells_again(
 async def test_what_cannot_be_done_is_refused_whole(
     shop: Running, asked: Request, why: str
 ) -> None:
-    before = [one.name for one in standing(shop)]
+    before = [*standings(shop)]
 
     with pytest.raises(EngineError, match=why):
         list(ask(shop.data, asked))
 
-    assert [one.name for one in standing(shop)] == before
+    assert [*standings(shop)] == before
 
 
 async def test_the_status_shows_every_process_in_a_line(shop: Running) -> None:
@@ -122,12 +122,12 @@ async def test_the_status_shows_every_process_in_a_line(shop: Running) -> None:
 
 async def test_the_workers_of_a_single_process_are_scaled_and_restarted(monolith: Running) -> None:
     async with looking(monolith) as load:
+        again = await command(monolith, "restart")
         more = await command(monolith, "scale", "monolith=3")
-        again = await command(monolith, "restart", "monolith")
         most = replicas(monolith)
         fewer = await command(monolith, "scale", "monolith=2")
 
-    assert (more[0], again[0], fewer[0]) == (0, 0, 0)
+    assert (again[0], more[0], fewer[0]) == (0, 0, 0)
     assert (len(most), len(replicas(monolith))) == (3, 2)
     assert load.failures == []
     assert load.served > 100
@@ -193,34 +193,14 @@ async def _crowd(
             await asyncio.gather(*crowd)
 
 
-async def command(shop: Running, *words: str) -> tuple[int, list[str]]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "banyan.cli", *words, "--data", str(shop.data)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    told, _ = await process.communicate()
-    return process.returncode or 0, told.decode().splitlines()
-
-
-def standing(shop: Running) -> tuple[Standing, ...]:
-    (answer,) = ask(shop.data, Status())
-    assert isinstance(answer, Standings)
-    return answer.processes
-
-
 def replicas(shop: Running) -> list[str]:
     """Name the processes of the shop's own, all but engines and companions."""
     own = re.compile(r"(checkout|shop|monolith)-\d+")
-    return [one.name for one in standing(shop) if own.fullmatch(one.name)]
-
-
-def named(shop: Running, name: str) -> Standing:
-    return next(one for one in standing(shop) if one.name == name)
+    return [name for name in standings(shop) if own.fullmatch(name)]
 
 
 async def back(shop: Running, victim: Standing) -> Standing | None:
-    now = await asyncio.to_thread(named, shop, victim.name)
+    now = (await asyncio.to_thread(standings, shop))[victim.name]
     risen = now.state == "ready" and now.pid != victim.pid and now.restarts > victim.restarts
     return now if risen else None
 

@@ -15,6 +15,7 @@ import pytest
 from tests.journeys.running import (
     Running,
     buy,
+    command,
     doctor,
     lamp_with_units,
     opened,
@@ -58,32 +59,29 @@ async def test_a_crowd_of_buyers_for_the_last_units(running: Running, *, soak: b
     assert code == 0, told
 
 
-def banyan(shop: Running, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command on a shop that is running."""
-    return subprocess.run(
-        [sys.executable, "-m", "banyan.cli", *arguments, "--data", str(shop.data)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-
 @pytest.mark.timeout(PATIENCE_SECONDS * 2)
-def test_product_files_go_into_a_running_shop_once_and_come_out_as_they_went_in(
+async def test_product_files_go_into_a_running_shop_once_and_come_out_as_they_went_in(
     monolith: Running, tmp_path: Path
 ) -> None:
-    source = str(SHOPIFY / "apparel.csv")
+    source, listed, relisted = SHOPIFY / "apparel.csv", tmp_path / "once", tmp_path / "again"
 
-    first = banyan(monolith, "import", "products", source).stderr
-    again = banyan(monolith, "import", "products", source).stderr
-    listed = tmp_path / "products.jsonl"
-    listed.write_text(banyan(monolith, "export", "products").stdout)
-    whole = banyan(monolith, "import", "products", str(listed)).stderr
+    told = [
+        await command(monolith, way, "products", str(file))
+        for way, file in (
+            ("import", source),
+            ("import", source),
+            ("export", listed),
+            ("import", listed),
+            ("export", relisted),
+        )
+    ]
 
+    first, again, _, whole, _ = ("\n".join(lines) for _, lines in told)
+    assert [code for code, _ in told] == [0, 0, 0, 0, 0]
     assert "20 new, 0 changed" in first
     assert "0 new, 0 changed, 20 unchanged" in again
     assert "0 new, 0 changed" in whole
-    assert banyan(monolith, "export", "products").stdout == listed.read_text()
+    assert relisted.read_text() == listed.read_text() != ""
 
 
 async def test_a_worker_that_is_killed_is_replaced_and_loses_no_request_of_others(

@@ -10,15 +10,9 @@ from typing import Any
 import httpx
 
 from tests.journeys.counter import STOCK, Counter, eventually
+from tests.journeys.running import ADA
 
 STORE, BACK = "/api/store", "/api/admin"
-ADA = {
-    "name": "Ada Lovelace",
-    "street": "Lindenstraße 12",
-    "postal_code": "10969",
-    "city": "Berlin",
-    "country": "DE",
-}
 GRACE = {
     "name": "Grace Hopper",
     "street": "1 Navy Yard",

@@ -148,18 +148,6 @@ async def test_letters_are_listed_by_the_page(
     assert [one.event for one in (*first, *rest)] == ids[::-1]
 
 
-async def test_a_letter_says_nothing_private(
-    water: Bench, backstage: Backstage, hand: Stagehand
-) -> None:
-    told = leapt()
-    secret = Delivery(subject=told.subject, headers={}, data=b'{"x": "ann@example.com"}')
-    await hand.dead.keep(FOUND, secret, time=water.clock.now(), why=Unreadable("torn"))
-
-    (letter,) = await backstage.letters()
-
-    assert letter.data["text"] == '{"x": "[email]"}'
-
-
 async def test_what_could_not_be_read_before_takes_effect_once_it_can_be_read(
     water: Bench, pond: Pond, service: PondService, backstage: Backstage, hand: Stagehand
 ) -> None:
@@ -192,27 +180,6 @@ async def test_what_still_cannot_be_read_stays_dead_and_says_why(
     (letter,) = await backstage.letters()
     assert (replayed.count, replayed.left) == (0, 1)
     assert (letter.error, letter.reaction) == (why, "")
-
-
-@pytest.mark.parametrize(
-    ("data", "source", "readable"),
-    [
-        (rb'{"name": "\u0000"}', "/modules/pond", False),
-        (rb'{"name": "\\\u0000"}', "/modules/pond", False),
-        (rb'{"name": "\\u0000"}', "/modules/pond", True),
-        (rb"{}", "%00", False),
-    ],
-)
-def test_what_no_database_keeps_is_not_read(data: bytes, source: str, *, readable: bool) -> None:
-    told = Delivery(
-        subject=leapt().subject, headers={**leapt().headers, "ce-source": source}, data=data
-    )
-
-    if readable:
-        assert told.open().source == source
-    else:
-        with pytest.raises(Unreadable):
-            told.open()
 
 
 async def test_what_nobody_needs_is_let_go_and_never_heard(

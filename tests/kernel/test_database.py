@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from banyan.kernel.database import where
 from banyan.kernel.link import direct
 from banyan.kernel.module import Module
 from banyan.kernel.settings import Misconfigured
@@ -78,6 +79,16 @@ async def test_a_nested_transaction_joins_the_one_that_is_open(
             raise LookupError("the outer one fails")
 
     assert await service.db.value("SELECT count(*) FROM frogs WHERE name = 'newt'") == 0
+
+
+def test_only_what_is_sought_stands_in_a_statement() -> None:
+    conditions = {"name": "name = {0}", "size": "size >= {0} AND size < {0} + 9"}
+
+    assert where(conditions, {"name": "newt", "size": 0}) == (
+        "WHERE name = $2 AND size >= $3 AND size < $3 + 9",
+        ["newt", 0],
+    )
+    assert where(conditions, {"name": None, "size": None}) == ("WHERE true", [])
 
 
 async def test_a_migration_that_fails_is_told_and_leaves_nothing(

@@ -187,6 +187,21 @@ async def test_a_module_is_a_micro_service_that_tells_its_schemas_and_counts(
     assert (told["leap"]["num_requests"], told["leap"]["num_errors"]) == (1, 1)
 
 
+@pytest.mark.parametrize("asked", ["$SRV.PING.pond", "banyan.call.pond.leaps"])
+async def test_nobody_is_answered_where_others_listen(
+    apps: dict[str, App], nats: LentNats, pond: Pond, asked: str
+) -> None:
+    operator = Broker(nats.url, "operator", nats.credentials("operator"))
+    await operator.open()
+    elsewhere = await operator.client.subscribe("elsewhere")
+
+    await operator.client.publish(asked, b'{"name": "frog"}', reply="elsewhere")
+    await operator.ask(asked, b'{"name": "frog"}', {})
+
+    assert elsewhere.pending_msgs == 0
+    await operator.close()
+
+
 async def test_an_event_that_cannot_be_read_is_tried_again_and_then_put_aside(
     apps: dict[str, App], nats: LentNats, pond: Pond, service: PondService
 ) -> None:
@@ -206,7 +221,7 @@ async def test_an_event_that_cannot_be_read_is_tried_again_and_then_put_aside(
 
     assert (dead.type, dead.reaction) == ("banyan.pond.leapt.v1", "")
     assert dead.error == "badly formed hexadecimal UUID string"
-    assert dead.data == {"headers": {"ce-id": "?"}, "text": "{"}
+    assert dead.data == {"headers": {"ce-id": "?"}, "bytes": 1}
     assert (replayed.count, replayed.left) == (0, 1)
     assert await backstage.letters() == (dead,)
 

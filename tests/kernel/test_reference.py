@@ -172,3 +172,15 @@ def test_what_was_written_for_a_module_that_is_gone_goes_too(tmp_path: Path) -> 
         "lake.md": "fish",
         "events.md": "splashes",
     }
+
+
+@pytest.mark.parametrize("words", [["--help"], ["a", "b"], []])
+def test_a_reference_is_written_only_for_whoever_names_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SystemExit):
+        reference.main(words)
+
+    assert list(tmp_path.iterdir()) == []

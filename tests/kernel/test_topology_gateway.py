@@ -71,6 +71,13 @@ def test_a_gateway_is_told_its_rules_table_by_table(told: Told) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "proxies"), [("", 0), ("[gateway]\ntrusted_hops = 2", 2), (GATEWAY, 2)]
+)
+def test_a_gateway_is_a_proxy_that_is_trusted(told: Told, text: str, proxies: int) -> None:
+    assert accepted(told(text)).proxies == proxies
+
+
 def test_limits_hold_without_a_gateway_and_only_if_they_are_asked_for(told: Told) -> None:
     limited = accepted(told("[gateway.limits]"))
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -37,6 +38,7 @@ MAIL = Mail(
     language="de",
     written_at=datetime(2026, 1, 1, 12, tzinfo=UTC),
 )
+LONGEST_LINE = 78
 HEADERS = {
     "From",
     "To",
@@ -263,7 +265,6 @@ async def test_a_confirmed_order_reaches_the_mail_server_once_it_takes_mail_agai
     assert taken.recipients == [ORDER.email]
 
 
-PIECES = ["jo@example.com", "\r\n", "\n", "\r", "\0", " ", "Bcc: eve@evil.com", "\u2028", "<>", ","]
 EVIL = st.one_of(
     st.text(max_size=40),
     st.lists(
@@ -305,6 +306,20 @@ def test_no_text_can_become_a_header(
     )
     assert message["from"].addresses[0].addr_spec == "shop@example.com"
     assert not message.defects
+
+
+@given(name=st.text(alphabet='a ,"\\@<>():;=?.é😀', min_size=1, max_size=120))
+@example(name='"a" ' * 20)
+@example(name="a, b <eve@evil.com> " * 5)
+@example(name="=?utf-8?q?a?=")
+@example(name="word " * 30)
+def test_a_sender_has_the_name_that_it_was_given(name: str) -> None:
+    raw = compose(MAIL, address_of("shop@example.com", name)).as_bytes()
+
+    lines = raw.partition(b"\r\nTo: ")[0].decode("ascii").removeprefix("From: ")
+    told = str(make_header(decode_header(lines.replace("\r\n", ""))))
+    assert told.strip() == f"{' '.join(name.split())} <shop@example.com>".strip()
+    assert max(map(len, lines.splitlines())) <= LONGEST_LINE
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from datetime import date
 import httpx
 import pytest
 
-from banyan.plugins.sandbox import form
+from banyan.plugins.sandbox import typed
 from banyan.plugins.sandbox.cards import new_token
-from banyan.plugins.sandbox.form import Typed
+from banyan.plugins.sandbox.typed import Typed
 from tests.plugins.sandbox_merchant import CONFIRM, Merchant, refusal
 from tests.plugins.sandbox_process import SandboxProcess
 
@@ -130,13 +130,13 @@ def test_a_card_is_good_until_its_month_has_ended() -> None:
         Typed(**GOOD | {"expiry": "10/26"}),
     )
 
-    assert form.flaws(this_month, today=TODAY) == {}
-    assert form.flaws(last_month, today=TODAY) == {"expiry": "expired"}
+    assert typed.flaws(this_month, today=TODAY) == {}
+    assert typed.flaws(last_month, today=TODAY) == {"expiry": "expired"}
 
 
 @pytest.mark.parametrize("written", ["04/29", "4/29", "04 / 2029", "0429", " 04-29 "])
 def test_a_date_is_read_as_people_write_it(written: str) -> None:
-    assert form.card(Typed(**GOOD | {"expiry": written})).exp == "2029-04"
+    assert typed.card(Typed(**GOOD | {"expiry": written})).exp == "2029-04"
 
 
 def test_a_token_without_a_card_is_unknown_until_there_is_one(

@@ -76,6 +76,14 @@ class Shop:
         return [(level.warehouse, level.on_hand) for level in levels]
 
 
+class CutOff(list[int]):
+    """Ends an import in the middle, as an operator would."""
+
+    def append(self, _: int) -> None:
+        """Hear that the first batch is done."""
+        raise KeyboardInterrupt
+
+
 async def opened(made: Bench) -> Shop:
     shop = Shop(made, made.ask(Catalog), made.ask(Pricing), made.ask(Inventory))
     for market in (euro_market(), dollar_market()):
@@ -304,6 +312,55 @@ async def test_what_is_handed_out_makes_another_shop_the_same(
 
     assert report == Report(products=2, created=2, categories=2, attributes=1, prices=1, stock=1)
     assert again == exported
+
+
+async def test_two_lines_with_one_id_are_not_taken_for_one_product(shop: Shop) -> None:
+    lines = "\n".join(
+        f'{{"id": "{SHIRT.id}", "slug": "{slug}", "title": "A"}}' for slug in ("one", "two")
+    )
+
+    first = await shop.take(lines)
+    second = await shop.take(lines)
+
+    assert [refusal.line for refusal in first.refusals] == [2]
+    assert second.refusals == first.refusals
+    assert [one.slug for one in await shop.catalog.products()] == ["one"]
+
+
+async def test_much_stock_goes_in(shop: Shop) -> None:
+    report = await shop.take(LAMP.replace(",3", ",2000000"))
+
+    assert report.stock == 1
+    assert await shop.on_hand("lamp") == [("main", 2_000_000)]
+
+
+async def test_an_import_that_was_cut_off_is_finished_by_the_next(shop: Shop) -> None:
+    table = "\n".join(
+        [
+            "Handle,Title,Variant Price,Variant Inventory Qty",
+            *(f"p-{n},P,9,5" for n in range(1_001)),
+        ]
+    )
+
+    with pytest.raises(KeyboardInterrupt):
+        await shop.take(table, done=CutOff())
+    half = len(await shop.bench.told(ProductPublished))
+    report = await shop.take(table)
+    again = await shop.take(table)
+
+    assert half == 500
+    assert report == Report(products=1_001, created=501, unchanged=500, prices=1_001, stock=1_001)
+    assert again == Report(products=1_001, unchanged=1_001)
+    assert len(await shop.bench.told(ProductPublished)) == 1_001
+
+
+async def test_what_is_there_already_is_read_once_and_not_saved_again(shop: Shop) -> None:
+    await shop.take(LAMP)
+    run = shop.bench.watch()
+
+    await shop.take(LAMP)
+
+    assert [module for module, _ in run].count("catalog") == 3  # Its tree, attributes, product.
 
 
 async def test_a_batch_costs_a_few_statements_whatever_its_size(shop: Shop) -> None:

@@ -291,6 +291,7 @@ def test_quotes_line_breaks_and_blank_lines_do_not_matter() -> None:
         ([row("x", "X", variant_price="0.999")], 2, "no amount in EUR"),
         ([row("x", "X", variant_grams="heavy")], 2, "no number"),
         ([row("x", "X", variant_inventory_qty="1.5")], 2, "no whole number"),
+        ([row("x", "X", variant_inventory_qty="1000000001")], 2, "more than 1000000000"),
         ([row("x", "X", published="maybe")], 2, "neither true nor false"),
         ([row("x", "X", option1_value="S")], 2, "has no name"),
         ([row("x", "X", image_src="ftp://a/b")], 2, "regex"),

@@ -15,7 +15,8 @@ from banyan.engines.container import (
 from banyan.engines.endpoints import Json
 from banyan.engines.routing import Way, faces, ways
 from banyan.kernel.app import House
-from banyan.kernel.settings import Misconfigured
+from banyan.kernel.settings import Misconfigured, load
+from banyan.kernel.telemetry import TelemetrySettings
 from banyan.kernel.topology import EMBEDDED, Topology
 
 PART_OF = {"app.kubernetes.io/part-of": "banyan"}
@@ -47,13 +48,14 @@ def fence(topology: Topology, settings: DeploySettings) -> list[Json]:
 
 
 def policy(one: Container, topology: Topology, settings: DeploySettings) -> Json:
-    """Let a process be asked by the gateway and ask NATS, PostgreSQL and what is declared.
+    """Let a process be asked by the gateway, ask NATS, PostgreSQL and what is declared, and trace.
 
     No process is asked by another one: calls between them travel over NATS.
     """
     copies = [topology.engines.replica_of(module) for module in copied(one.modules, topology)]
     asking = [settings.gateway_namespace, settings.monitoring_namespace]
     outside = {port for module in one.modules for port in settings.egress.get(module, ())}
+    outside |= _collector(topology)
     return _policy(
         one.name,
         selector(one.name),
@@ -90,6 +92,13 @@ def _necessary(
     elif nats:
         found.append({"ports": [_tcp(urlsplit(nats).port or NATS_PORT)]})
     return found
+
+
+def _collector(topology: Topology) -> set[int]:
+    """Tell the port to which traces are sent, if they are collected."""
+    told = load(TelemetrySettings, "telemetry", file=topology.settings, environment={})
+    place = urlsplit(told.otlp_endpoint)
+    return {place.port or (443 if place.scheme == "https" else 80)} if place.hostname else set()
 
 
 def _from_namespace(name: str) -> Json:

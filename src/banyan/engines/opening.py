@@ -71,6 +71,7 @@ async def _serve(
             limited=shop.topology.gateway.limits is not None,
             limiter=limits.limiter(shop.topology, app.clock, shared),
             shelf=app.shelf,
+            proxies=shop.topology.proxies,
             lost=app.lost(),
         )
         await serve(

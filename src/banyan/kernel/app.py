@@ -155,9 +155,11 @@ class App:
                 replication=self._settle(ReplicaSettings, "replica"),
             )
             self.rooms[module.name] = self._furnish(module, database)
-        self.shelf = Shelf(self.clock, {name: room.database for name, room in self.rooms.items()})
+        # A copy may tell what was true before a change that has been heard already.
+        truthful = {n: one.database for n, one in self.rooms.items() if replica(n) is None}
+        self.shelf = Shelf(self.clock, truthful)
         self._desks = {
-            channel.name: self._build(channel.desk, channel.name, {})
+            channel.name: self._build(channel.desk, channel.name, {Shelf: self.shelf})
             for channel in house.channels
             if channel.desk and self._is_here(channel)
         }

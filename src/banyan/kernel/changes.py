@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from banyan.kernel import telemetry
 from banyan.kernel.database import CHANGED, DOWN, Database
 
 PAUSE_SECONDS = 1.0
@@ -41,6 +42,10 @@ class Changes:
                 await self._listen()
             except DOWN:
                 await asyncio.sleep(PAUSE_SECONDS)
+            except Exception as defect:  # noqa: BLE001 - the loop outlives every defect
+                module = self._database.module
+                telemetry.log(__name__).error("changes", module=module, exc_info=defect)
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def _listen(self) -> None:
         connection = await self._database.connect()
@@ -48,6 +53,8 @@ class Changes:
         connection.add_termination_listener(lambda _: lost.set())
         try:
             await connection.add_listener(CHANGED, self._hear)
+            # What was read before may have changed since, and nobody has heard it.
+            self._heard()
             self.listening = True
             await lost.wait()
         finally:

@@ -3,9 +3,17 @@
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Protocol
+from zoneinfo import available_timezones
 
 _A_NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """List the time zones that everybody knows (IANA); UTC is known also where no others are."""
+    return frozenset({"UTC", *available_timezones()} - {"localtime"})
 
 
 class Clock(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar, cast
@@ -24,6 +24,7 @@ Record = asyncpg.Record
 UniqueViolation = asyncpg.UniqueViolationError
 CheckViolation = asyncpg.CheckViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
+Overtaken = asyncpg.SerializationError
 
 RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 """Errors of a transaction that may simply be tried again."""
@@ -43,6 +44,9 @@ DOWN = (
 
 CHANGED = "banyan_changed"
 """The channel on which a commit tells which module no longer shows everybody what it did."""
+
+
+AtLast = Callable[["Transaction", Sequence[Any]], Awaitable[object]]
 
 
 class Statements(Protocol):
@@ -68,6 +72,7 @@ class Transaction:
         self.database = database
         self._connection = connection
         self._told: list[Event] = []
+        self._last: dict[AtLast, dict[Any, None]] = {}
         self._after: list[Callable[[], None]] = []
         self._changed = False
 
@@ -103,12 +108,19 @@ class Transaction:
         """Say that what everybody is shown changes with this commit: nobody shall keep the old."""
         self._changed = True
 
+    def at_last(self, act: AtLast, things: Iterable[Any]) -> None:
+        """Do something once before the commit, about all things that were named until then."""
+        self._last.setdefault(act, {}).update(dict.fromkeys(things))
+
     def after_commit(self, act: Callable[[], None]) -> None:
         """Do something in memory once this has been committed."""
         self._after.append(act)
 
     async def flush(self) -> None:
-        """Write what was told into the outbox: one statement, whatever its number."""
+        """Do what was left for last, and write what was told into the outbox, at once."""
+        while self._last:
+            act, things = self._last.popitem()
+            await act(self, [*things])
         if self._changed:
             await self.execute("SELECT pg_notify($1, $2)", CHANGED, self.database.module)
         if not self._told:
@@ -208,20 +220,29 @@ class Database:
             async with self.apart() as connection:
                 tx = Transaction(self, connection)
                 token = _open.set(tx)
-                statements.begin(self.module)
+                statements.add(self.module, "BEGIN")
                 try:
                     async with connection.transaction():
                         yield tx
-                        if noted := noting.get():
-                            await noted(tx)
+                        if (noted := noting.get()) and noted[0] is self:
+                            await noted[1](tx)
                         await tx.flush()
                         fault.reached(f"before commit {self.module}")
                     fault.reached(f"after commit {self.module}")
                 finally:
                     _open.reset(token)
                 tx.committed()
-            if self._replica and (writer := seen.writer()):
-                writer.write(self.module, self._position)
+            self.wrote()
+
+    def bound(self) -> bool:
+        """Tell whether what is done here belongs to a transaction that is nobody else's."""
+        noted = noting.get()
+        return _open.get() is not None or (noted is not None and noted[0] is self)
+
+    def wrote(self) -> None:
+        """Let whoever is answered here read no less from now on than was written for it."""
+        if self._replica and (writer := seen.writer()):
+            writer.write(self.module, self._position)
 
     async def one(self, sql: str, *values: object) -> Record | None:
         """Return the first row, or None."""
@@ -322,16 +343,12 @@ class Count:
         if self.watching:
             self.run.append((module, sql))
 
-    def begin(self, module: str) -> None:
-        """Count a transaction."""
-        self.add(module, "BEGIN")
 
+Note = tuple[Database, Callable[[Transaction], Awaitable[None]]]
 
 statements = Count()
-noting: ContextVar[Callable[[Transaction], Awaitable[None]] | None] = ContextVar(
-    "noting", default=None
-)
-"""What the kernel itself writes into the next transaction before it is committed."""
+noting: ContextVar[Note | None] = ContextVar("noting", default=None)
+"""What the kernel itself writes into the next transaction of a module before it is committed."""
 
 _open: ContextVar[Transaction | None] = ContextVar("open", default=None)
 
@@ -340,6 +357,18 @@ def in_transaction() -> str | None:
     """Name the module that has a transaction open here, if one has."""
     current = _open.get()
     return current.database.module if current else None
+
+
+def where(
+    conditions: Mapping[str, str], sought: Mapping[str, object], start: int = 2
+) -> tuple[str, list[object]]:
+    """Say which rows are sought, and give the values for it, which are numbered from `start`.
+
+    Only what is sought stands in the statement, so that its index is found.
+    """
+    given = {name: value for name, value in sought.items() if value is not None}
+    named = [conditions[name].format(f"${place}") for place, name in enumerate(given, start)]
+    return f"WHERE {' AND '.join(named) or 'true'}", [*given.values()]
 
 
 def convert(row: Record | Mapping[str, Any], kind: type[T]) -> T:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from math import inf
-from typing import Any, Generic, ParamSpec, TypeVar, get_type_hints
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
 from msgspec import structs
@@ -17,7 +17,7 @@ from banyan.kernel.contract import Problem, ToldProblem, Value, revive, snake, t
 from banyan.kernel.database import DOWN, Database, Transaction, convert, convert_all
 from banyan.kernel.journal import COLUMNS, LEASE_SECONDS, LostLease, Row
 from banyan.kernel.link import Unavailable, calling, current
-from banyan.kernel.saga import Paused, Saga, StepFailed, Turned, Undertaking, kind_of
+from banyan.kernel.saga import Paused, Saga, StepFailed, Turned, Undertaking, kind_of, types_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -177,7 +177,7 @@ class Sagas:
 
     def running(self, undertaking: Undertaking[P, R], identity: object) -> Running[R]:
         """Find a saga that was started before."""
-        answer = get_type_hints(type(undertaking).__call__).get("return")
+        answer = types_of(type(undertaking).__call__).get("return")
         return Running(self, str(identity), answer)
 
     async def signal(self, tx: Transaction, identity: object, name: str, value: object) -> bool:
@@ -300,7 +300,7 @@ class Sagas:
 
     async def _call(self, saga: Saga, row: Row) -> Any:
         undertaking = self._undertakings[row.kind]
-        hints = get_type_hints(type(undertaking).__call__)
+        hints = types_of(type(undertaking).__call__)
         arguments = {
             name: msgspec.convert(value, hints[name], str_keys=True)
             for name, value in row.arguments.items()

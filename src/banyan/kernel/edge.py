@@ -54,6 +54,7 @@ SESSION = b"banyan-session"
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SCHEMES = frozenset({b"http", b"https"})
 _ALWAYS: Headers = [(b"x-content-type-options", b"nosniff")]
 _UNLESS_SAID: dict[bytes, bytes] = {
     b"cache-control": b"no-store",
@@ -67,7 +68,10 @@ class Gone(Exception):
 
 
 class Edge:
-    """Opens the call that a request is: its trace, caller, idempotency key and deadline."""
+    """Opens the call that a request is: its trace, caller, idempotency key and deadline.
+
+    `proxies` counts those before us that are believed how a client came to them.
+    """
 
     def __init__(
         self,
@@ -76,12 +80,14 @@ class Edge:
         *,
         limiter: Limiter | None = None,
         shelf: Shelf | None = None,
+        proxies: int = 0,
         seconds: float = link.DEADLINE_SECONDS,
     ) -> None:
         self._app = app
         self._gate = gate
         self._limiter = limiter
         self._shelf = shelf
+        self._proxies = proxies
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,6 +96,8 @@ class Edge:
             return
         begun = perf_counter()
         headers = dict(scope["headers"])
+        if self._proxies:
+            scope["scheme"] = _scheme(scope, headers, self._proxies)
         answer = _Answer(scope, send)
         if self._shelf and (key := shelf.key_of(scope, headers)):
             if kept := self._shelf.find(key):
@@ -234,6 +242,13 @@ def _seen(headers: Mapping[bytes, bytes]) -> Seen:
     """Read what a client was told when it wrote: in its own header or, of a browser, a cookie."""
     told = headers.get(SEEN) or _cookie(headers, SEEN)
     return Seen.read(told.decode("latin-1"))
+
+
+def _scheme(scope: Scope, headers: Mapping[bytes, bytes], proxies: int) -> str:
+    """Tell how a client came to the farthest proxy that we trust; most proxies tell it alone."""
+    told = headers.get(b"x-forwarded-proto", b"").lower().split(b",")
+    seen = told[-min(proxies, len(told))].strip()
+    return seen.decode() if seen in _SCHEMES else str(scope["scheme"])
 
 
 def _cookie(headers: Mapping[bytes, bytes], name: bytes) -> bytes:

@@ -75,7 +75,8 @@ class Legacy(Settings):
 class Gateway(Settings):
     """How the one entrance treats those who come; limits hold where there is no gateway, too.
 
-    `trusted_hops` counts the proxies before us whose word on a client's address is taken.
+    `trusted_hops` counts the proxies before us whose word on a client is taken: its address, and
+    whether it came by TLS.
     """
 
     trusted_hops: Annotated[int, msgspec.Meta(ge=0)] = 0

@@ -16,8 +16,8 @@ import litestar
 import msgspec
 from msgspec import inspect
 
+from banyan.kernel import refusal
 from banyan.kernel.contract import Value
-from banyan.kernel.refusal import UnsupportedMediaType
 
 V = TypeVar("V", bound=Value)
 
@@ -91,7 +91,7 @@ async def received(request: litestar.Request[Any, Any, Any], kind: type[V]) -> F
     media_type, _ = request.content_type
     body = await request.body()
     if body and media_type != MEDIA_TYPE:
-        raise UnsupportedMediaType(accepted=MEDIA_TYPE)
+        raise refusal.UnsupportedMediaType(accepted=MEDIA_TYPE)
     return read(body.decode("utf-8", "replace"), kind)
 
 
@@ -104,7 +104,8 @@ def read(text: str, kind: type[V]) -> Form[V]:
     try:
         raw = parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
-        raw = {}
+        flaw = refusal.Flaw(detail=f"Expected at most {_MOST_FIELDS} fields")
+        raise refusal.BadRequest(errors=(flaw,)) from None
     reading = _Reading(
         {name: [one.strip().replace("\r\n", "\n") for one in told] for name, told in raw.items()}
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from inspect import get_annotations, isclass
 from types import NoneType
 from typing import Any, NamedTuple, get_args, get_type_hints
@@ -103,20 +104,14 @@ def in_order(modules: Iterable[Module], *, elsewhere: Container[type[object]] = 
     """Put those who are asked before those who ask; a cycle of synchronous calls is refused."""
     by_name = {module.name: module for module in modules}
     asks = graph(by_name.values(), elsewhere=elsewhere)
-    placed: dict[str, Module] = {}
-
-    def place(name: str, way: tuple[str, ...]) -> None:
-        if name in way:
-            circle = " → ".join((*way[way.index(name) :], name))
-            raise Misconfigured(f"modules ask each other in a circle: {circle}; tell an event")
-        if name not in placed:
-            for asked in sorted(asks[name]):
-                place(asked, (*way, name))
-            placed[name] = by_name[name]
-
-    for name in sorted(by_name):
-        place(name, ())
-    return list(placed.values())
+    try:
+        order = TopologicalSorter({name: sorted(asks[name]) for name in sorted(asks)})
+        return [by_name[name] for name in order.static_order()]
+    except CycleError as found:
+        circle = " → ".join(reversed(found.args[1]))
+        raise Misconfigured(
+            f"modules ask each other in a circle: {circle}; tell an event"
+        ) from None
 
 
 def hears(modules: Iterable[Module]) -> dict[str, dict[str, list[str]]]:

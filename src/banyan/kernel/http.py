@@ -159,6 +159,7 @@ def build(
     limited: bool = False,
     limiter: Limiter | None = None,
     shelf: Shelf | None = None,
+    proxies: int = 0,
     lost: Callable[[Any, Exception], Any] | None = None,
 ) -> litestar.Litestar:
     """Make the ASGI app of some controllers, with everything that stands around them.
@@ -167,8 +168,9 @@ def build(
     `ids` and `clock`. `ready` tells of each part of the house whether it can do its work. Routes
     that are answered `elsewhere` are in the API document only, which describes the whole wherever
     it is. So it says that clients are `limited` also where a gateway sees to it, and no `limiter`.
-    What everybody may keep is kept on the `shelf`. People who ask for what is nowhere are answered
-    by `lost`, if somebody is there for them.
+    What everybody may keep is kept on the `shelf`. So many `proxies` before us are believed how a
+    client came to them. People who ask for what is nowhere are answered by `lost`, if somebody is
+    there for them.
     """
 
     def assembled(*parts: ControllerRouterHandler) -> litestar.Litestar:
@@ -201,7 +203,7 @@ def build(
         limited=limited or limiter is not None,
     )
     app = assembled(Reception, *routes)
-    edge = Edge(cast(Any, app.asgi_handler), gate, limiter=limiter, shelf=shelf)
+    edge = Edge(cast(Any, app.asgi_handler), gate, limiter=limiter, shelf=shelf, proxies=proxies)
     app.asgi_handler = cast(Any, edge)
     return app
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from banyan.kernel.contract import Operation, Problem, ToldProblem, Value, revive, tell
-from banyan.kernel.database import Database, Transaction, noting
+from banyan.kernel.database import Database, Statements, Transaction, noting
 
 KEPT_HOURS = 48
 
@@ -72,8 +72,7 @@ async def resumed(
 
     If there is no stored answer yet, the undertaking finds by its id what it has begun.
     """
-    async with database.begin() as tx:
-        said = await _said(tx, key, operation)
+    said = await _said(database, key, operation)
     if said is not None:
         return _speak(said, key, operation)
 
@@ -81,11 +80,11 @@ async def resumed(
 
     async def note(tx: Transaction) -> None:
         nonlocal claimed
-        if tx.database is database and not claimed:
+        if not claimed:
             claimed = True
             await _claim(tx, key, operation)
 
-    token = noting.set(note)
+    token = noting.set((database, note))
     try:
         said = _Said(answer=(answer := await run()))
     except Problem as no:
@@ -136,8 +135,8 @@ async def _remember(
         )
 
 
-async def _said(tx: Transaction, key: Idempotency, operation: Operation) -> _Said | None:
-    row = await tx.one(
+async def _said(db: Statements, key: Idempotency, operation: Operation) -> _Said | None:
+    row = await db.one(
         "SELECT fingerprint, answer FROM idempotency_keys WHERE scope = $1 AND key = $2",
         _scope(key, operation),
         key.key,

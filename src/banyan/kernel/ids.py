@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from random import Random
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -53,5 +54,9 @@ def derived(namespace: UUID | str, name: str) -> UUID:
     It is as hard to guess as its namespace: take a secret thing's id there, or a word if the
     result may be known.
     """
-    root = namespace if isinstance(namespace, UUID) else uuid5(NAMESPACE_URL, f"banyan:{namespace}")
-    return uuid5(root, name)
+    return uuid5(namespace if isinstance(namespace, UUID) else _root(namespace), name)
+
+
+@cache
+def _root(word: str) -> UUID:
+    return uuid5(NAMESPACE_URL, f"banyan:{word}")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
+
+import babel
 
 from banyan.kernel.contract import Value
 from banyan.kernel.refusal import BadRequest, Flaw
@@ -59,6 +62,15 @@ def choose(wishes: tuple[str, ...], offered: tuple[str, ...]) -> str | None:
 def lookup(wishes: Iterable[str]) -> tuple[str, ...]:
     """List the tags that lookup tries, in lower case: of de-AT and en, these are de-at, de, en."""
     return tuple(short for wish in wishes for short in _shortened(wish.lower()))
+
+
+@lru_cache(maxsize=1024)
+def manner(locale: str) -> babel.Locale:
+    """Tell how a language writes numbers, dates and names; of de-XX as de, and of none as en."""
+    for tag in lookup((locale,)):
+        with suppress(babel.UnknownLocaleError, ValueError):
+            return babel.Locale.parse(tag, sep="-")
+    return babel.Locale("en")
 
 
 def _shortened(wish: str) -> Iterator[str]:

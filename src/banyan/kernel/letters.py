@@ -54,7 +54,7 @@ class Delivery(Value):
             )
         except KeyError as missing:
             raise Unreadable(f"there is no header {missing.args[0]}") from None
-        except (ValueError, msgspec.DecodeError) as refusal:
+        except (ValueError, RecursionError, msgspec.DecodeError) as refusal:
             raise Unreadable(str(discreet("", str(refusal)))) from None
 
 
@@ -171,6 +171,13 @@ def _moment(text: str) -> datetime:
 def _shown(row: Record) -> Letter:
     data: Any = row["data"]
     if row["reaction"] == UNREAD:
-        told = msgspec.convert(data, Delivery)
-        data = {"headers": told.headers, "text": told.data.decode(errors="replace")}
+        data = _unread(msgspec.convert(data, Delivery))
     return Letter(**{**dict(row), "data": discreet("", data)})
+
+
+def _unread(told: Delivery) -> dict[str, Any]:
+    """Tell what came by the names of its fields, as they say what is private; else, how much."""
+    try:
+        return {"headers": told.headers, "data": discreet("", msgspec.json.decode(told.data))}
+    except (ValueError, RecursionError, msgspec.DecodeError):
+        return {"headers": told.headers, "bytes": len(told.data)}

@@ -121,7 +121,7 @@ async def limited(seconds: float | None = None) -> AsyncIterator[None]:
     deadline = call.deadline
     if seconds is not None:
         deadline = min(deadline, asyncio.get_running_loop().time() + seconds)
-    token = _call.set(replace(call, deadline=deadline))
+    token = _call.set(replace(call, deadline=deadline) if deadline < call.deadline else call)
     try:
         async with asyncio.timeout_at(deadline):
             yield

@@ -86,7 +86,7 @@ class MicroService:
         ):
             for name, one in ((None, None), (self._name, None), (self._name, self._id)):
                 subject = control_subject(verb, name=name, id=one)
-                self._controls.append(await subscribe(subject, cb=partial(_control, tell)))
+                self._controls.append(await subscribe(subject, cb=partial(self._control, tell)))
         await self._broker.client.flush()
 
     async def leave(self) -> None:
@@ -123,12 +123,19 @@ class MicroService:
             stats.num_errors += 1
             stats.last_error = trouble
         try:
-            if message.reply.startswith(ANSWERS):  # Not with our rights to where others listen.
-                await self._broker.client.publish(message.reply, told, headers=headers or None)
+            await self._reply(message, told, headers)
         except Error as trouble_:  # The asker is told by the deadline, and asks again.
             telemetry.log(__name__).warning(
                 "unsent answer", operation=operation.subject, error=type(trouble_).__name__
             )
+
+    async def _control(self, tell: Any, message: Msg) -> None:
+        await self._reply(message, msgspec.json.encode(tell().to_dict()), {})
+
+    async def _reply(self, message: Msg, told: bytes, headers: dict[str, str]) -> None:
+        """Answer who asked, but not with our rights to where others listen."""
+        if message.reply.startswith(ANSWERS):
+            await self._broker.client.publish(message.reply, told, headers=headers or None)
 
     def _ping(self) -> ServicePing:
         return ServicePing(id=self._id, name=self._name, version=VERSION, metadata=self._metadata)
@@ -166,10 +173,6 @@ async def _drain(subscriptions: list[Subscription]) -> None:
     while subscriptions:
         with suppress(Error):
             await subscriptions.pop().drain()  # type: ignore[no-untyped-call]
-
-
-async def _control(tell: Any, message: Msg) -> None:
-    await message.respond(msgspec.json.encode(tell().to_dict()))
 
 
 def _stats(operation: Operation) -> EndpointStats:

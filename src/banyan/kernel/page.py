@@ -41,12 +41,10 @@ class Pages:
         filters: Mapping[str, Callable[..., Any]] | None = None,
         around: Callable[[AnyRequest], Mapping[str, Any]] = lambda _: {},
         entrance: str | None = None,
-        images: Collection[str] = (),
     ) -> None:
         """Find the templates; `around` tells what `trouble.html` needs, of a request.
 
         Whoever must sign in is led to the `entrance`, which is told `to` which page that was.
-        Pictures may come from other `images` hosts.
         """
         words = Words(package)
         self.languages = words.languages
@@ -54,7 +52,6 @@ class Pages:
         self._assets = assets
         self._around = around
         self._entrance = entrance
-        self._images = images
 
     def show(
         self,
@@ -76,7 +73,7 @@ class Pages:
             name, locale=locale, status=status, asset=self._assets.url, **values
         )
         body = html.encode()
-        version = {} if cache == PRIVATE else {"etag": etag(hashlib.blake2s(body).hexdigest()[:24])}
+        version = {} if cache == PRIVATE else {"etag": etag(hashlib.sha256(body).hexdigest()[:24])}
         return Answer(
             body,
             status_code=status,
@@ -117,7 +114,7 @@ class Pages:
             "form-action": ["'self'", *leads],
             "frame-ancestors": ["'none'"],
             "frame-src": list(frames) or ["'none'"],
-            "img-src": ["'self'", "data:", *self._images],
+            "img-src": ["'self'", "data:"],
             "script-src": ["'self'"],
             "style-src": ["'self'"],
         }

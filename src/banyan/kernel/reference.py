@@ -7,7 +7,7 @@ kept as what is promised from then on.
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from inspect import cleandoc
@@ -29,12 +29,16 @@ HOUSE: tuple[type[Problem], ...] = (*ALWAYS, Malformed)
 """Problems that every operation may answer from afar, beside its own."""
 
 
-def main(folder: str, *more: str) -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Write the reference of everything that is installed."""
+    parser = argparse.ArgumentParser(prog="python -m banyan.kernel.reference", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("promise", nargs="?", choices=["released"])
+    told = parser.parse_args(words)
     modules = discover().modules
-    write(Path(folder), files(modules))
-    if "released" in more:
-        write(Path(folder, "released"), released(modules))
+    write(told.folder, files(modules))
+    if told.promise:
+        write(told.folder / "released", released(modules))
 
 
 def files(modules: Sequence[Module]) -> dict[str, str]:
@@ -118,4 +122,4 @@ def _written(document: Json) -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

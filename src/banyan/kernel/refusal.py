@@ -96,6 +96,10 @@ class TooManyRequests(Problem, status=429):
     """This client asks more often than is allowed here."""
 
 
+class HeadersTooLarge(Problem, status=431):
+    """The headers of the request are larger than is accepted here."""
+
+
 class InternalFault(Problem, status=500):
     """Something went wrong here that is not the caller's doing; the logs know it by its trace."""
 

@@ -8,8 +8,9 @@ every write of progress names the owner's epoch, so an owner that was taken over
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, ParamSpec, Protocol, TypeVar, cast, get_type_hints
 
 import msgspec
@@ -178,7 +179,15 @@ def _name(step: Callable[..., Any]) -> str:
 
 def _answer_of(step: Callable[..., Any]) -> Any:
     operation = asked(step)
-    return operation.answer if operation else get_type_hints(step).get("return")
+    if operation:
+        return operation.answer
+    return types_of(getattr(step, "__func__", step)).get("return")
+
+
+@cache
+def types_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Read the types of a function's arguments and of its answer, once."""
+    return get_type_hints(function)
 
 
 def kind_of(undertaking: object) -> str:

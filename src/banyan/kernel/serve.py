@@ -13,13 +13,19 @@ from typing import Any
 
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from banyan.kernel.refusal import HeadersTooLarge, written
 from banyan.kernel.settings import Settings
 
 LINGER_SECONDS = 8
 FAREWELL_SECONDS = 3
 LAST_CALL_SECONDS = 0.3
 
+MOST_HEAD_BYTES = 64 * 1024
+"""Where a request that has not come to its body is refused, give or take `_STEP`."""
+
+_STEP = 4 * 1024
 _CLOSE = (b"connection", b"close")
 
 Leave = Callable[[], Awaitable[None]]
@@ -71,6 +77,37 @@ class _Server(uvicorn.Server):
         self._ready()
 
 
+class _Protocol(HttpToolsProtocol):
+    """A connection on which the address and the headers of a request come to an end."""
+
+    _head: int | None = None
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head = 0
+
+    def on_headers_complete(self) -> None:
+        self._head = None
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), _STEP):
+            if self.transport.is_closing():
+                return
+            step = data[start : start + _STEP]
+            super().data_received(step)
+            if self._head is not None:
+                self._head += len(step)
+                if self._head > MOST_HEAD_BYTES:
+                    self._refuse()
+
+    def _refuse(self) -> None:
+        status, headers, body = written(HeadersTooLarge(), path="")
+        said = (b"%s: %s\r\n" % pair for pair in (*headers, _CLOSE))
+        self.transport.write(b"".join((STATUS_LINE[status], *said, b"\r\n", body)))
+        self.transport.close()
+
+
 async def serve(
     application: Any,
     listening: socket.socket,
@@ -85,6 +122,7 @@ async def serve(
     """
     config = uvicorn.Config(
         application,
+        http=_Protocol,
         lifespan="off",
         log_config=None,
         log_level="error",  # Garbage from a client is no trouble of ours.
@@ -93,6 +131,5 @@ async def serve(
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=LINGER_SECONDS,
-        h11_max_incomplete_event_size=64 * 1024,
     )
     await _Server(config, ready, leave).serve(sockets=[listening])

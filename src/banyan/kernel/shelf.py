@@ -19,6 +19,10 @@ from banyan.kernel.refusal import Headers
 
 MOST_BYTES = 64 * 1024 * 1024
 LARGEST_BYTES = 512 * 1024
+LONGEST_QUESTION = 2 * 1024
+"""What is said at greater length, few ask twice."""
+
+_OVERHEAD = 1024
 
 _PUBLIC = b"public, max-age="
 _OF_BODY = (b"content-encoding", b"content-length", b"content-type")
@@ -59,6 +63,7 @@ class Shelf:
             return None
         changes = self.changes
         if self._clock.monotonic() < kept.until and all(changes[m] == n for m, n in kept.asked):
+            self._kept.move_to_end(key)
             return kept
         self._remove(key)
         return None
@@ -68,10 +73,10 @@ class Shelf:
         return Place(self, key)
 
     def put(self, key: Key, kept: Kept) -> None:
-        """Keep an answer; the oldest go when there is no room."""
+        """Keep an answer; when there is no room, those go that nobody asked for the longest."""
         self._remove(key)
         self._kept[key] = kept
-        self._bytes += len(kept.body)
+        self._bytes += _room(key, kept)
         while self._bytes > MOST_BYTES:
             self._remove(next(iter(self._kept)))
 
@@ -98,7 +103,7 @@ class Shelf:
 
     def _remove(self, key: Key) -> None:
         if kept := self._kept.pop(key, None):
-            self._bytes -= len(kept.body)
+            self._bytes -= _room(key, kept)
 
 
 class Place:
@@ -136,13 +141,14 @@ class Place:
 def key_of(scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Key | None:
     """Tell one question from another, by all that an answer may depend on; None if it is private.
 
-    Whoever shows who they are, or what they have seen, is answered anew.
+    Whoever shows who they are, or what they have seen, is answered anew; so is who asks at length.
     """
     if scope["method"] != "GET" or b"authorization" in headers or b"banyan-seen" in headers:
         return None
     if b"banyan-seen=" in headers.get(b"cookie", b""):
         return None
-    return (
+    key = (
+        scope["scheme"],
         scope["path"],
         scope["query_string"],
         headers.get(b"host"),
@@ -150,6 +156,7 @@ def key_of(scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Key | No
         headers.get(b"accept-language"),
         headers.get(b"banyan-market"),
     )
+    return key if _length(key) <= LONGEST_QUESTION else None
 
 
 def told(kept: Kept, headers: Mapping[bytes, bytes]) -> tuple[int, Headers, bytes]:
@@ -162,6 +169,15 @@ def told(kept: Kept, headers: Mapping[bytes, bytes]) -> tuple[int, Headers, byte
         less = [pair for pair in kept.headers if pair[0] not in _OF_BODY]
         return _NOT_MODIFIED, less, b""
     return _OK, list(kept.headers), kept.body
+
+
+def _room(key: Key, kept: Kept) -> int:
+    """Tell how many bytes an answer takes, about."""
+    return len(kept.body) + _length(key) + _OVERHEAD
+
+
+def _length(key: Key) -> int:
+    return sum(map(len, filter(None, key)))
 
 
 def _shared_seconds(headers: Headers) -> int:

@@ -134,6 +134,11 @@ class Topology(Value):
     settings: Mapping[str, Any]
     gateway: Gateway = Gateway()
 
+    @property
+    def proxies(self) -> int:
+        """Count those before a process that are believed how a client came to them."""
+        return self.gateway.trusted_hops + (self.engines.gateway is not None)
+
     def process(self, name: str) -> Process:
         """Find a process by its name."""
         for process in self.processes:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from banyan.kernel import idempotency, telemetry
 from banyan.kernel.database import DOWN, Database
 from banyan.kernel.driver import Sagas
 from banyan.kernel.outbox import Inbox, Outbox
 
-POLL_SECONDS = 5.0
+POLL_SECONDS = 1.0
 PAUSE_SECONDS = 1.0
 SHORTEST_NAP_SECONDS = 0.02
 HOUSEKEEPING_SECONDS = 3600.0
+
+
+class _Due(NamedTuple):
+    """What there is to do: events to carry, events to react to, sagas to resume."""
+
+    told: bool
+    heard: bool
+    resumed: bool
 
 
 class Worker:
@@ -30,12 +39,16 @@ class Worker:
         self._woken = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._cleaned_at = 0.0
+        self._nap = 0.0
         self._ending = False
         database.wake = self._woken.set
 
     async def step(self) -> int:
         """Do what is due now, and return how much it was."""
-        return await self.deliver() + await self.sagas.resume()
+        due = await self._look()
+        done = await self.outbox.relay() if due.told else 0
+        done += await self.inbox.drain() if due.heard else 0
+        return done + (await self.sagas.resume() if due.resumed else 0)
 
     async def deliver(self) -> int:
         """Carry a batch of what was told, react to one of what was heard; return how much."""
@@ -61,7 +74,7 @@ class Worker:
                 while await self.step():
                     pass
                 await self._clean()
-                nap = await self._until_next()
+                nap = self._nap
             except DOWN as down:
                 telemetry.log(__name__).warning(
                     "database away", module=self.database.module, error=type(down).__name__
@@ -78,19 +91,24 @@ class Worker:
             except TimeoutError:
                 continue
 
-    async def _until_next(self) -> float:
-        """Return the seconds until the next timer, at most until the next poll."""
-        due = await self.database.value(
-            "SELECT extract(epoch FROM least("
-            "(SELECT min(due_at) FROM sagas "
-            "WHERE status IN ('run', 'undo') AND kind = ANY($2)), "
+    async def _look(self) -> _Due:
+        """Look what there is to do, and until when nothing else will be due."""
+        row = await self.database.one(
+            "SELECT EXISTS (SELECT FROM outbox) AS told, "
             "(SELECT min(due_at) FROM inbox "
-            "WHERE status = 'pending' AND reaction = ANY($3))) - $1)",
-            self.database.clock.now(),
-            self.sagas.kinds,
+            "WHERE status = 'pending' AND reaction = ANY($1)) AS heard, "
+            "(SELECT min(due_at) FROM sagas "
+            "WHERE status IN ('run', 'undo') AND kind = ANY($2)) AS resumed",
             self.inbox.names,
+            self.sagas.kinds,
         )
-        return min(POLL_SECONDS, max(SHORTEST_NAP_SECONDS, float(due or POLL_SECONDS)))
+        assert row, "one row always stands there"
+        now = self.database.clock.now()
+        moments = [moment for moment in (row["heard"], row["resumed"]) if moment]
+        left = (min(moments) - now).total_seconds() if moments else POLL_SECONDS
+        self._nap = min(POLL_SECONDS, max(SHORTEST_NAP_SECONDS, left))
+        heard, resumed = (bool(row[of] and row[of] <= now) for of in ("heard", "resumed"))
+        return _Due(row["told"], heard, resumed)
 
     async def _clean(self) -> None:
         """Once an hour, drop what is only kept for a while."""

@@ -11,7 +11,7 @@ import pytest
 from banyan.kernel import telemetry
 from banyan.kernel.contract import Value
 from banyan.kernel.edge import MOST_BYTES
-from banyan.kernel.http import Controller, JSONBody, build, post
+from banyan.kernel.http import Controller, JSONBody, Request, build, get, post
 from banyan.kernel.telemetry import TelemetrySettings
 from banyan.kernel.testing import Bench
 from tests.kernel.http.house import BEAR, CAR, JSON, KEEPER, Parts, Porter, flaws
@@ -35,6 +35,41 @@ class Frogs(Controller):
     async def leap(self, data: JSONBody[Frog]) -> int:
         """Let a frog leap."""
         return await self.pond.leap(name=data.name)
+
+
+class Way(Controller):
+    """The way by which somebody came."""
+
+    path = "/way"
+
+    @get()
+    async def look(self, request: Request) -> str:
+        """Tell the scheme of the address that was asked for."""
+        return request.url.scheme
+
+
+@pytest.mark.parametrize(
+    ("proxies", "told", "scheme"),
+    [
+        (0, "https", "http"),
+        (1, "https", "https"),
+        (1, "HTTPS", "https"),
+        (1, "", "http"),
+        (1, "ftp", "http"),
+        (1, "https, http", "http"),
+        (2, "https, http", "https"),
+        (2, "https", "https"),
+    ],
+)
+async def test_a_proxy_is_believed_how_a_client_came_to_it_if_it_is_trusted(
+    proxies: int, told: str, scheme: str
+) -> None:
+    app: Any = build([Way], dependencies={}, gate=Porter(), ready=Parts().look, proxies=proxies)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://house") as client:
+        answer = await client.get("/way", headers={"x-forwarded-proto": told})
+
+    assert answer.text == scheme
 
 
 async def test_options_lists_every_method_of_an_address(client: httpx.AsyncClient) -> None:

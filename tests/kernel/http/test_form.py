@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from banyan.kernel.contract import Value
 from banyan.kernel.form import Form, read, spread
+from banyan.kernel.refusal import BadRequest
 
 WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Z")), min_size=1, max_size=8)
 KEYS = st.from_regex("[a-z][a-z0-9-]{0,5}", fullmatch=True)
@@ -118,3 +119,8 @@ def test_rows_are_moved_as_a_button_wishes(wish: str, names: list[str]) -> None:
 
     assert [after.text(f"{row}.name") for row in after.rows("toys")] == names
     assert [after.is_new(row) for row in after.rows("toys")] == [not name for name in names]
+
+
+def test_a_form_of_too_many_fields_is_refused_and_not_taken_for_an_empty_one() -> None:
+    with pytest.raises(BadRequest, match="at most 20000 fields"):
+        read("a=1&" * 20_001, Size)

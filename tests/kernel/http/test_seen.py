@@ -47,9 +47,11 @@ class Frogs(Controller):
         return await self.pond.travel(name=name, times=6)
 
 
-def visitor(pond: Pond, scheme: str = "http") -> httpx.AsyncClient:
+def visitor(pond: Pond, scheme: str = "http", *, proxies: int = 0) -> httpx.AsyncClient:
     """Stand before the house, as a browser does: cookies are kept."""
-    app: Any = build([Frogs], dependencies={"pond": pond}, gate=Porter(), ready=Parts().look)
+    app: Any = build(
+        [Frogs], dependencies={"pond": pond}, gate=Porter(), ready=Parts().look, proxies=proxies
+    )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"{scheme}://house")
 
 
@@ -106,15 +108,21 @@ async def test_whoever_means_to_write_is_not_shown_what_is_late(both: Pair, apar
 
 
 async def test_the_cookie_is_for_us_only_and_soon_forgotten(apart: App) -> None:
-    async with visitor(apart.ask(Pond)) as plain, visitor(apart.ask(Pond), "https") as safe:
-        answers = [await one.post("/frogs/frog") for one in (plain, safe)]
+    pond, https = apart.ask(Pond), {"x-forwarded-proto": "https"}
+    async with (
+        visitor(pond) as plain,
+        visitor(pond, "https") as safe,
+        visitor(pond, proxies=1) as behind_tls,
+    ):
+        everybody = (plain, safe, behind_tls)
+        answers = [await one.post("/frogs/frog", headers=https) for one in everybody]
 
     cookies = [SimpleCookie(one.headers["set-cookie"])["banyan-seen"] for one in answers]
     for one, answer in zip(cookies, answers, strict=True):
         assert one.value == answer.headers["banyan-seen"]
         assert (one["path"], one["max-age"], one["samesite"]) == ("/", "600", "Lax")
         assert one["httponly"]
-    assert [bool(one["secure"]) for one in cookies] == [False, True]
+    assert [bool(one["secure"]) for one in cookies] == [False, True, True]
 
 
 async def test_a_refusal_tells_what_was_written_before_it(apart: App) -> None:

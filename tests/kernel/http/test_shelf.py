@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
+from banyan.kernel import changes
+from banyan.kernel.app import App
 from banyan.kernel.clock import FixedClock
 from banyan.kernel.http import Answer, Controller, FromPath, build, get, tagged
-from banyan.kernel.shelf import Shelf
+from banyan.kernel.shelf import Place, Shelf
 from banyan.kernel.testing import Bench
 from tests.kernel.http.house import KEEPER, Parts, Porter
 from tests.kernel.pond.contract import Pond
@@ -86,6 +90,14 @@ async def pondside(water: Bench, service: PondService) -> AsyncIterator[Pondside
     await side.client.aclose()
 
 
+def placed(shelf: Shelf, *key: str) -> Place:
+    """Begin to answer a question about the pond that anybody may ask."""
+    place = shelf.open(key)
+    place.asked.add("pond")
+    place.begin(200, [(b"cache-control", b"public, max-age=15")], "/frogs")
+    return place
+
+
 async def listening(shelf: Shelf) -> bool:
     return shelf.watches("pond")
 
@@ -142,6 +154,7 @@ async def test_another_question_has_its_own_answer(pondside: Pondside) -> None:
     assert await pondside.asks("/frogs/kermit?locale=de") == 1
     assert await pondside.asks(**{"accept-language": "de"}) == 1
     assert await pondside.asks(**{"banyan-market": "eu"}) == 1
+    assert await pondside.asks("https://house/frogs/kermit") == 1
 
 
 async def test_what_is_private_is_asked_every_time(pondside: Pondside) -> None:
@@ -153,14 +166,54 @@ async def test_what_is_private_is_asked_every_time(pondside: Pondside) -> None:
 
 async def test_an_answer_that_a_change_overtakes_is_not_kept(pondside: Pondside) -> None:
     pondside.shelf.changed("pond")
-    place = pondside.shelf.open(("key",))
-    place.asked.add("pond")
-    place.begin(200, [(b"cache-control", b"public, max-age=15")], "/frogs")
+    place = placed(pondside.shelf, "key")
 
     pondside.shelf.changed("pond")
     place.put(b"old", more=False)
 
     assert pondside.shelf.find(("key",)) is None
+
+
+async def test_what_may_have_changed_before_anybody_listened_is_not_kept(
+    pondside: Pondside, service: PondService
+) -> None:
+    shelf = Shelf(pondside.clock, {"pond": service.db})
+    begun = placed(shelf, "key")
+
+    await until(lambda: listening(shelf))
+    begun.put(b"old", more=False)
+
+    assert shelf.find(("key",)) is None
+    await shelf.close()
+
+
+async def test_whoever_fails_to_listen_tries_again(
+    service: PondService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, failures = service.db.connect, [ValueError("a defect")]
+
+    async def fail_once() -> asyncpg.Connection[asyncpg.Record]:
+        if failures:
+            raise failures.pop()
+        return await connect()
+
+    monkeypatch.setattr(changes, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(service.db, "connect", fail_once)
+    shelf = Shelf(FixedClock(), {"pond": service.db})
+
+    await until(lambda: listening(shelf))
+
+    await shelf.close()
+
+
+async def test_what_may_be_read_from_a_late_copy_is_not_kept(water: Bench) -> None:
+    late = App(
+        water.app.house, dsn=lambda _: "", folder=Path(), replica=lambda _: "postgresql://copy"
+    )
+
+    assert not late.shelf.watches("pond")
+
+    assert "changes pond" not in {task.get_name() for task in asyncio.all_tasks()}
 
 
 async def test_who_could_not_hear_for_a_while_trusts_nothing_that_was_kept(
@@ -181,21 +234,35 @@ async def test_who_could_not_hear_for_a_while_trusts_nothing_that_was_kept(
 
 
 async def test_what_a_module_elsewhere_has_told_is_not_kept(pondside: Pondside) -> None:
-    place = pondside.shelf.open(("key",))
-    place.asked |= {"pond", "heath"}
-    place.begin(200, [(b"cache-control", b"public, max-age=15")], "/frogs")
+    place = placed(pondside.shelf, "key")
+    place.asked.add("heath")
 
     place.put(b"from afar", more=False)
 
     assert pondside.shelf.find(("key",)) is None
 
 
-async def test_the_oldest_go_when_there_is_no_room(pondside: Pondside) -> None:
+async def test_those_go_that_nobody_asked_for_the_longest_when_there_is_no_room(
+    pondside: Pondside,
+) -> None:
     for number in range(200):
-        place = pondside.shelf.open((number,))
-        place.asked.add("pond")
-        place.begin(200, [(b"cache-control", b"public, max-age=15")], "/frogs")
-        place.put(bytes(512 * 1024), more=False)
+        placed(pondside.shelf, str(number)).put(bytes(512 * 1024), more=False)
+        pondside.shelf.find(("0",))
 
-    assert pondside.shelf.find((0,)) is None
-    assert pondside.shelf.find((199,)) is not None
+    assert pondside.shelf.find(("0",)) is not None
+    assert pondside.shelf.find(("1",)) is None
+    assert pondside.shelf.find(("199",)) is not None
+
+
+async def test_questions_take_room_too(pondside: Pondside) -> None:
+    for number in range(200):
+        placed(pondside.shelf, str(number), "?" * 512 * 1024).put(b"", more=False)
+
+    assert pondside.shelf.find(("0", "?" * 512 * 1024)) is None
+
+
+async def test_a_question_of_great_length_is_asked_every_time(pondside: Pondside) -> None:
+    at_length = f"/frogs/kermit?utm={'x' * 2048}"
+
+    assert await pondside.asks(at_length) == 1
+    assert await pondside.asks(at_length) == 1

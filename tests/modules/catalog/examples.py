@@ -18,6 +18,7 @@ from banyan.modules.catalog.contract import (
 from banyan.vocabulary import Locale, ProductId, Sku
 
 EN, DE = Locale("en"), Locale("de")
+NOBODY = ProductId(UUID(int=404))
 
 CLOTHES = Category(slug="clothes", title={EN: "Clothes", DE: "Kleidung"})
 SHIRTS = Category(slug="shirts", title={EN: "Shirts"}, parent="clothes")

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
 
-from banyan.kernel.link import direct, wire
 from banyan.kernel.testing import Bench, Server, bench
 from banyan.modules.catalog.contract import (
     Catalog,
@@ -21,23 +19,7 @@ from banyan.modules.catalog.contract import (
     UnknownProduct,
 )
 from banyan.modules.catalog.module import module
-from banyan.vocabulary import ProductId
-from tests.modules.catalog.examples import CLOTHES, EN, SHIRT, SHIRTS, product
-from tests.modules.catalog.fake import FakeCatalog
-
-LINKS = {"direct": direct, "wire": wire}
-NOBODY = ProductId(UUID(int=404))
-
-
-@pytest.fixture(params=["direct", "wire", "fake"])
-async def catalog(
-    request: pytest.FixtureRequest, server: Server, tmp_path: Path
-) -> AsyncIterator[Catalog]:
-    if request.param == "fake":
-        yield FakeCatalog()
-        return
-    async with bench(server, [module], folder=tmp_path, link=LINKS[request.param]) as made:
-        yield made.ask(Catalog)
+from tests.modules.catalog.examples import CLOTHES, EN, NOBODY, SHIRT, SHIRTS, product
 
 
 @pytest.fixture

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-from uuid import UUID
-
 import pytest
 from msgspec.structs import replace
 
-from banyan.kernel.link import direct, wire
-from banyan.kernel.testing import Server, bench
 from banyan.modules.catalog.contract import (
     Attribute,
     Catalog,
@@ -25,34 +19,18 @@ from banyan.modules.catalog.contract import (
     UnknownCategory,
     UnknownProduct,
 )
-from banyan.modules.catalog.module import module
-from banyan.vocabulary import ProductId, Sku
+from banyan.vocabulary import Sku
 from tests.modules.catalog.examples import (
     CLOTHES,
     EN,
     GERMAN_MATERIAL,
     GERMAN_SHIRT,
     MATERIAL,
+    NOBODY,
     SHIRT,
     SHIRTS,
     product,
 )
-from tests.modules.catalog.fake import FakeCatalog
-
-LINKS = {"direct": direct, "wire": wire}
-NOBODY = ProductId(UUID(int=404))
-
-
-@pytest.fixture(params=["direct", "wire", "fake"])
-async def catalog(
-    request: pytest.FixtureRequest, server: Server, tmp_path: Path
-) -> AsyncIterator[Catalog]:
-    if request.param == "fake":
-        yield FakeCatalog()
-        return
-    link = LINKS[request.param]
-    async with bench(server, [module], folder=tmp_path, link=link) as made:
-        yield made.ask(Catalog)
 
 
 async def test_a_product_is_returned_as_it_was_saved(catalog: Catalog) -> None:

@@ -83,4 +83,4 @@ def test_a_count_becomes_the_differences() -> None:
 
     found = model.differences([level("near", 5), level("far", 2)], counted)
 
-    assert [(held.warehouse, change) for held, change in found] == [("near", 2)]
+    assert [(change.warehouse, change.quantity) for change in found] == [("near", 2)]

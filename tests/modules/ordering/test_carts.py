@@ -14,6 +14,7 @@ from banyan.modules.catalog.contract import (
     ProductText,
     Variant,
 )
+from banyan.modules.fulfillment.contract import Fulfillment
 from banyan.modules.ordering.contract import (
     NotForSale,
     StaleCart,
@@ -151,6 +152,17 @@ async def test_wrong_details_are_refused(shop: Shop) -> None:
         await shop.ordering.amend(cart=CART, shipping_method="by-dragon")
     with pytest.raises(UnknownCoupon):
         await shop.ordering.amend(cart=CART, coupons=("FREE",))
+
+
+async def test_a_way_of_shipping_that_can_be_had_no_longer_goes(shop: Shop) -> None:
+    await shop.filled(method="eu-post")
+
+    await shop.bench.ask(Fulfillment).retire_method(code="eu-post")
+    cart = await shop.ordering.amend(cart=CART, shipping_address=HOME)
+
+    assert cart.shipping_method is None
+    assert cart.totals.estimated
+    assert cart.totals.total == cart.totals.subtotal
 
 
 async def test_shipping_methods_depend_on_the_destination(shop: Shop) -> None:

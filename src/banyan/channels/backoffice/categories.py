@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta, structs
 
-from banyan.channels.backoffice.product_details import in_depth
+from banyan.channels.backoffice.desk import LOCALE
+from banyan.channels.backoffice.product_details import in_depth, tree
 from banyan.channels.backoffice.product_parts import PRODUCTS
 from banyan.channels.backoffice.records import Records
 from banyan.channels.backoffice.sheet import Sheet
@@ -27,10 +28,10 @@ from banyan.modules.catalog.contract import (
     UnknownCategory,
     Word,
 )
-from banyan.modules.pricing.contract import Pricing
+from banyan.modules.pricing.contract import Market, Pricing
 from banyan.vocabulary import Locale
 
-UNTITLED = "A title in one language is needed at least."
+UNTITLED = {"title.en": "A title in one language is needed at least."}
 
 
 class CategoryForm(Value, frozen=True, kw_only=True):
@@ -90,14 +91,13 @@ class Categories(Records):
 
     def check(self, value: Any) -> dict[str, str]:
         """Want a title."""
-        return {} if value.title else {"title.en": UNTITLED}
+        return {} if value.title else UNTITLED
 
     async def around(self, request: Request, sheet: Sheet[Any], name: str) -> dict[str, Any]:  # noqa: ARG002
-        """Tell the tree, without the category itself, and the languages of the shop."""
-        tree = in_depth(await self.catalog.categories())
+        """Tell where it may stand in the tree, and the languages of the shop."""
         return {
-            "tree": [(one, depth) for one, depth in tree if one.slug != name],
-            "locales": await spoken(self.pricing),
+            "parents": [one for one in tree(await self.catalog.categories()) if one[0] != name],
+            "locales": spoken(await self.pricing.markets(), sheet),
         }
 
 
@@ -159,11 +159,11 @@ class Attributes(Records):
 
     def check(self, value: Any) -> dict[str, str]:
         """Want a title."""
-        return {} if value.title else {"title.en": UNTITLED}
+        return {} if value.title else UNTITLED
 
     async def around(self, request: Request, sheet: Sheet[Any], name: str) -> dict[str, Any]:  # noqa: ARG002
         """Tell the languages of the shop."""
-        return {"locales": await spoken(self.pricing)}
+        return {"locales": spoken(await self.pricing.markets(), sheet)}
 
 
 def _written(one: Attribute) -> AttributeForm:
@@ -201,10 +201,12 @@ def _meant(told: AttributeForm) -> Attribute:
     )
 
 
-async def spoken(pricing: Pricing) -> list[str]:
-    """List the languages of all markets, English first if they speak it."""
-    found = dict.fromkeys(locale for market in await pricing.markets() for locale in market.locales)
-    return sorted(found, key=lambda locale: locale != "en") or ["en"]
+def spoken(markets: tuple[Market, ...], sheet: Sheet[Any]) -> list[str]:
+    """List the languages of all markets and of a form, English first if any of them speaks it."""
+    said = [name for name in sheet.form.said if name.startswith("title.") or ".words." in name]
+    found = dict.fromkeys(locale for market in markets for locale in market.locales)
+    found |= dict.fromkeys(Locale(name.rpartition(".")[2]) for name in said)
+    return sorted(found, key=lambda locale: locale != LOCALE) or [LOCALE]
 
 
 routes = [Categories, Attributes]

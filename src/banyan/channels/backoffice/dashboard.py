@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import gather
 from datetime import date, timedelta
 
 from banyan.channels.backoffice.desk import HOME, Office, perhaps
@@ -43,18 +44,24 @@ class Dashboard(Office):
     async def show(self, request: Request) -> Answer[bytes]:
         """Show how the shop is doing."""
         today = self.backoffice.today()
-        charted = await self._figures(today - timedelta(days=CHARTED - 1), today)
+        charted, week, scarce, modules, orders = await gather(
+            self._figures(today - timedelta(days=CHARTED - 1), today),
+            self._figures(today - timedelta(days=WEEK - 1), today),
+            perhaps(self.inventory.scarce(at_most=SCARCE, limit=LISTED)),
+            presences(self.backstage),
+            perhaps(self.ordering.orders(limit=LISTED)),
+        )
         days = every_day(charted.days if charted else (), today)
         return self.page(
             request,
             "dashboard.html",
             today=days[-1],
-            week=await self._figures(today - timedelta(days=WEEK - 1), today),
+            week=week,
             bars=bars(days),
             size=(CHARTED * STEP, HEIGHT),
-            scarce=await perhaps(self.inventory.scarce(at_most=SCARCE, limit=LISTED)),
-            modules=await presences(self.backstage),
-            orders=await perhaps(self.ordering.orders(limit=LISTED)),
+            scarce=scarce,
+            modules=modules,
+            orders=orders,
         )
 
     async def _figures(self, first: date, last: date) -> Figures | None:

@@ -15,13 +15,14 @@ from banyan.kernel.guards import Needs
 from banyan.kernel.http import Controller, Request, needs
 from banyan.kernel.link import spare
 from banyan.kernel.page import AnyRequest, seen_elsewhere
+from banyan.vocabulary import Locale
 
 T = TypeVar("T")
 
 PACKAGE = "banyan.channels.backoffice"
 HOME = "/admin"
 ENTRANCE = f"{HOME}/sign-in"
-LOCALE = "en"
+LOCALE = Locale("en")
 PATIENCE_SECONDS = 1.0
 
 SECTIONS = (
@@ -59,7 +60,13 @@ class Backoffice:
 
 def _around(request: AnyRequest) -> dict[str, Any]:
     """Tell what stands around every page, also that of a problem."""
-    return {"locale": LOCALE, "sections": SECTIONS, "path": request.url.path, "notice": ""}
+    return {
+        "locale": LOCALE,
+        "sections": SECTIONS,
+        "path": request.url.path,
+        "notice": "",
+        "titled": titled,
+    }
 
 
 ASSETS = look.assets(PACKAGE, f"{HOME}/assets")
@@ -98,6 +105,17 @@ async def perhaps(asked: Awaitable[T]) -> T | None:
     return await spare(answered(), otherwise=None, seconds=PATIENCE_SECONDS)
 
 
+def titled(texts: Mapping[Locale, str]) -> str:
+    """Call something as people here do, or in another language if it has no name in theirs."""
+    return texts.get(LOCALE) or next(iter(texts.values()), "")
+
+
+def address(path: str, **said: object) -> str:
+    """Write where a page is that is told something; what is empty is left out."""
+    told = urlencode({name: one for name, one in said.items() if one})
+    return f"{path}?{told}" if told else path
+
+
 def done(path: str, what: str) -> Answer[bytes]:
     """Lead on to the page that shows what was done, and says so."""
-    return seen_elsewhere(f"{path}?{urlencode({'done': what})}")
+    return seen_elsewhere(address(path, done=what))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 from uuid import UUID
 
 from msgspec import Meta, json
 
-from banyan.channels.backoffice.desk import HOME, Office, done, perhaps
+from banyan.channels.backoffice.desk import HOME, Office, address, done, perhaps
 from banyan.channels.backoffice.story import title_of
 from banyan.kernel import form
 from banyan.kernel.backstage import (
@@ -26,7 +26,7 @@ from banyan.kernel.http import Answer, FromPath, Request, get, needs, post
 from banyan.kernel.ids import Ids
 from banyan.kernel.page import seen_elsewhere
 from banyan.kernel.paging import after, page
-from banyan.kernel.refusal import NotFound
+from banyan.kernel.refusal import BadRequest, Flaw, NotFound
 from banyan.kernel.stage_door import presences
 from banyan.modules.search.contract import Search
 
@@ -116,7 +116,7 @@ class Behind(Office):
             letters=listed.items,
             health=health,
             again=self._again(here, place, goes_on=bool(health.events.pending)),
-            next=f"{here}?{urlencode({'cursor': listed.next})}" if listed.next else "",
+            next=address(here, cursor=listed.next) if listed.next else "",
             first=here if place.cursor else "",
             pretty=pretty,
         )
@@ -124,9 +124,10 @@ class Behind(Office):
     @post("/letters/replay", media_type="text/html", guards=[needs("backstage:write")])
     async def replay(self, request: Request, module: FromPath[str]) -> Answer[bytes]:
         """Give dead letters another try, one or all."""
-        told = (await form.received(request, Chosen)).value or Chosen()
-        behind = self._behind(module)
-        await behind.replay(events=(told.event,) if told.event else None)
+        told = (await form.received(request, Chosen)).value
+        if told is None:
+            raise BadRequest(errors=(Flaw(pointer="/event", detail="is no id"),))
+        await self._behind(module).replay(events=(told.event,) if told.event else None)
         return done(f"{EVENTS}/{module}/letters", "replayed")
 
     @post("/letters/discard", media_type="text/html", guards=[needs("backstage:write")])
@@ -148,17 +149,14 @@ class Behind(Office):
         )
         listed = page(found, limit=LIMIT, place=lambda one: (one.started_at, one.id))
         here = f"{EVENTS}/{module}/sagas"
-        state = {"state": place.state} if place.state else {}
-        first = f"{here}?{urlencode(state)}" if state else here
-        following = {**state, "cursor": listed.next}
         return self.page(
             request,
             "sagas.html",
             module=module,
             state=place.state,
             sagas=listed.items,
-            next=f"{here}?{urlencode(following)}" if listed.next else "",
-            first=first if place.cursor else "",
+            next=address(here, state=place.state, cursor=listed.next) if listed.next else "",
+            first=address(here, state=place.state) if place.cursor else "",
         )
 
     @get("/sagas/{saga:str}", media_type="text/html")
@@ -223,7 +221,7 @@ class Behind(Office):
         """Tell where a page looks again by itself; nowhere, once it has looked often enough."""
         if not goes_on or place.look >= MOST_LOOKS:
             return ""
-        return f"{here}?{urlencode({'look': place.look + 1})}"
+        return address(here, look=place.look + 1)
 
 
 def pretty(told: Any) -> str:

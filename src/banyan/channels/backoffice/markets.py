@@ -167,7 +167,10 @@ class PriceLists(Records):
     async def around(self, request: Request, sheet: Sheet[Any], name: str) -> dict[str, Any]:  # noqa: ARG002
         """Tell the markets, and whose clock counts."""
         markets = await self.pricing.markets()
-        return {"markets": markets, "zone_name": self.backoffice.zone_name}
+        return {
+            "markets": [(one.code, f"{one.title} ({one.currency})") for one in markets],
+            "zone_name": self.backoffice.zone_name,
+        }
 
     def _local(self, moment: datetime | None) -> str:
         if moment is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from asyncio import gather
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
@@ -13,12 +14,14 @@ from msgspec import Meta
 from banyan.channels import look
 from banyan.channels.backoffice import story
 from banyan.channels.backoffice.desk import HOME, LOCALE, Office, done, perhaps
+from banyan.channels.backoffice.sheet import once
 from banyan.kernel import form
 from banyan.kernel.backstage import Backstages, NoSuchSaga, SagaHistory
 from banyan.kernel.contract import Problem, Value
 from banyan.kernel.http import Answer, FromPath, Request, get, needs, post
 from banyan.kernel.ids import Ids, derived
 from banyan.kernel.link import Unavailable
+from banyan.kernel.refusal import NotFound
 from banyan.modules.inventory.contract import Inventory, Reservation
 from banyan.modules.notifications.contract import Message, Notifications
 from banyan.modules.ordering.contract import Order, Ordering
@@ -36,13 +39,13 @@ from banyan.vocabulary import Money, OrderId, PaymentId
 MOST_MAILS = 50
 
 
-class Sheet(Value, frozen=True, kw_only=True):
-    """What is asked for with a form: `key` makes it happen once, `sure` says that it was confirmed.
+class Wish(Value, frozen=True, kw_only=True):
+    """What is asked for with a form: `once` is the id under which it is done once.
 
-    Without an `amount` it is about all that is left.
+    `sure` says that it was confirmed. Without an `amount` it is about all that is left.
     """
 
-    key: UUID
+    once: UUID
     payment: PaymentId | None = None
     message: UUID | None = None
     amount: Annotated[str, Meta(max_length=30)] = ""
@@ -59,10 +62,6 @@ class Seen(Value, frozen=True, kw_only=True):
     messages: tuple[Message, ...] | None
     reservation: Reservation | None
     sagas: tuple[tuple[str, SagaHistory], ...]
-
-    def payment(self, identity: PaymentId | None) -> Payment | None:
-        """Find the payment that a form is about."""
-        return next((one for one in self.payments or () if one.id == identity), None)
 
 
 class OneOrder(Office):
@@ -92,8 +91,8 @@ class OneOrder(Office):
     async def capture(self, request: Request, order: FromPath[OrderId]) -> Answer[bytes]:
         """Take money that was set aside, all that is left or a part."""
 
-        async def take(payment: Payment, told: Sheet, amount: Money | None) -> None:
-            transfer = derived(payment.id, f"capture {told.key}")
+        async def take(payment: Payment, told: Wish, amount: Money | None) -> None:
+            transfer = derived(payment.id, f"capture {told.once}")
             await self.payments.capture(payment=payment.id, capture=transfer, amount=amount)
 
         return await self._move(request, order, "capture", take, said="captured")
@@ -102,10 +101,10 @@ class OneOrder(Office):
     async def refund(self, request: Request, order: FromPath[OrderId]) -> Answer[bytes]:
         """Give money back, all that is left or a part."""
 
-        async def give(payment: Payment, told: Sheet, amount: Money | None) -> None:
+        async def give(payment: Payment, told: Wish, amount: Money | None) -> None:
             await self.payments.refund(
                 payment=payment.id,
-                refund=derived(payment.id, f"refund {told.key}"),
+                refund=derived(payment.id, f"refund {told.once}"),
                 amount=amount,
                 reason=told.reason,
             )
@@ -116,7 +115,7 @@ class OneOrder(Office):
     async def release(self, request: Request, order: FromPath[OrderId]) -> Answer[bytes]:
         """Let go of money that was set aside and not taken."""
 
-        async def let_go(payment: Payment, _: Sheet, __: Money | None) -> None:
+        async def let_go(payment: Payment, _: Wish, __: Money | None) -> None:
             await self.payments.void(payment=payment.id)
 
         return await self._move(request, order, "release", let_go, said="released")
@@ -124,7 +123,7 @@ class OneOrder(Office):
     @post("/cancel", media_type="text/html", guards=[needs("ordering:write")])
     async def cancel(self, request: Request, order: FromPath[OrderId]) -> Answer[bytes]:
         """Cancel an order: its money and its stock are given back."""
-        told = await form.received(request, Sheet)
+        told = await form.received(request, Wish)
         if told.value is None:
             return await self._show(request, order, "cancel", told, TOO_LONG)
         if not told.value.sure:
@@ -142,26 +141,33 @@ class OneOrder(Office):
     @post("/resend", media_type="text/html", guards=[needs("notifications:write")])
     async def resend(self, request: Request, order: FromPath[OrderId]) -> Answer[bytes]:
         """Send a mail once more."""
-        told = await form.received(request, Sheet)
+        told = await form.received(request, Wish)
         if told.value is None or told.value.message is None:
             return await self._show(request, order, "resend", told, {"": "Choose a mail."})
-        resent = self.notifications.resend(message=told.value.message)
-        return await self._do(request, order, "resend", told, resent, said="resent")
+        message = told.value.message
+
+        async def resend() -> None:
+            with once(told, f"resend {message}"):
+                await self.notifications.resend(message=message)
+
+        return await self._do(request, order, "resend", told, resend(), said="resent")
 
     async def _move(
         self,
         request: Request,
         order: OrderId,
         what: str,
-        move: Callable[[Payment, Sheet, Money | None], Awaitable[None]],
+        move: Callable[[Payment, Wish, Money | None], Awaitable[None]],
         *,
         said: str,
     ) -> Answer[bytes]:
         """Move money once its amount can be read and somebody is sure of it."""
-        told = await form.received(request, Sheet)
+        told = await form.received(request, Wish)
         if told.value is None or told.value.payment is None:
             return await self._show(request, order, what, told, TOO_LONG)
         payment = await self.payments.payment(payment=told.value.payment)
+        if payment.order != order:
+            raise NotFound
         try:
             amount = amount_of(told.value.amount, payment.amount.currency)
         except ValueError as no:
@@ -176,7 +182,7 @@ class OneOrder(Office):
         request: Request,
         order: OrderId,
         what: str,
-        told: form.Form[Sheet],
+        told: form.Form[Wish],
         doing: Awaitable[object],
         *,
         said: str,
@@ -185,12 +191,12 @@ class OneOrder(Office):
         try:
             await doing
         except Problem as no:
-            # What the bank has refused for good is tried again under a new key; what may have been
+            # What the bank has refused for good is tried again under a new id; what may have been
             # done, under the same.
             again = isinstance(no, TransferRefused | DifferentTerms)
-            key = self.ids.new() if again else UUID(told.text("key"))
+            same = None if again else told.text("once")
             flaws = {"": explained(no)}
-            return await self._show(request, order, what, told, flaws, key=key, status=no.status)
+            return await self._show(request, order, what, told, flaws, same=same, status=no.status)
         return done(f"{HOME}/orders/{order}", said)
 
     async def _ask(
@@ -198,7 +204,7 @@ class OneOrder(Office):
         request: Request,
         order: OrderId,
         what: str,
-        told: form.Form[Sheet],
+        told: form.Form[Wish],
         payment: Payment | None = None,
         amount: Money | None = None,
     ) -> Answer[bytes]:
@@ -219,10 +225,10 @@ class OneOrder(Office):
         request: Request,
         order: OrderId,
         what: str = "",
-        told: form.Form[Sheet] | None = None,
+        told: form.Form[Wish] | None = None,
         flaws: dict[str, str] | None = None,
         *,
-        key: UUID | None = None,
+        same: str | None = None,
         status: int = 422,
     ) -> Answer[bytes]:
         seen = await self._look(order)
@@ -242,43 +248,49 @@ class OneOrder(Office):
                 sagas=seen.sagas,
                 write=lambda amount: look.money(amount, LOCALE),
             ),
-            key=key or self.ids.new(),
+            once=same or self.ids.new(),
             what=what,
-            told=told or form.read("", Sheet),
+            told=told or form.read("", Wish),
             flaws=flaws or {},
         )
 
     async def _look(self, order: OrderId) -> Seen:
         """Ask everybody for what they know of an order; who is away is done without."""
-        found = await self.ordering.order(order=order)
-        listed = await perhaps(self.payments.payments(orders=(order,)))
-        payments = [await self.payments.payment(payment=one.id) for one in listed or ()]
-        ledgers = [await self.payments.ledger(payment=one.id) for one in payments]
-        reservations = await perhaps(self.inventory.reservations(ids=(order,)))
-        about = str(order)
+        found, listed, reservations, messages = await gather(
+            self.ordering.order(order=order),
+            perhaps(self.payments.payments(orders=(order,))),
+            perhaps(self.inventory.reservations(ids=(order,))),
+            perhaps(self.notifications.messages(about=str(order), limit=MOST_MAILS)),
+        )
+        ids = [one.id for one in listed or ()]
+        payments, ledgers, sagas = await gather(
+            gather(*(perhaps(self.payments.payment(payment=one)) for one in ids)),
+            gather(*(perhaps(self.payments.ledger(payment=one)) for one in ids)),
+            self._sagas(order, ids),
+        )
+        known = tuple(one for one in payments if one)
         return Seen(
             order=found,
-            payments=None if listed is None else tuple(payments),
-            bookings=tuple(entry for ledger in ledgers for entry in ledger),
-            messages=await perhaps(self.notifications.messages(about=about, limit=MOST_MAILS)),
+            payments=None if listed is None or len(known) < len(ids) else known,
+            bookings=tuple(entry for ledger in ledgers for entry in ledger or ()),
+            messages=messages,
             reservation=next(iter(reservations or ()), None),
-            sagas=await self._sagas(order, payments),
+            sagas=sagas,
         )
 
     async def _sagas(
-        self, order: OrderId, payments: Sequence[Payment]
+        self, order: OrderId, payments: Sequence[PaymentId]
     ) -> tuple[tuple[str, SagaHistory], ...]:
         known = [("ordering", str(order)), ("ordering", f"cancel {order}")]
-        known += [("payments", f"capture {one.id}") for one in payments]
-        found = []
-        for module, name in known:
-            try:
-                history = await perhaps(self.backstage[module].saga(saga=name))
-            except NoSuchSaga:
-                continue
-            if history:
-                found.append((module, history))
-        return tuple(found)
+        known += [("payments", f"capture {one}") for one in payments]
+        found = await gather(*(self._saga(module, name) for module, name in known))
+        return tuple((module, one) for (module, _), one in zip(known, found, strict=True) if one)
+
+    async def _saga(self, module: str, name: str) -> SagaHistory | None:
+        try:
+            return await perhaps(self.backstage[module].saga(saga=name))
+        except NoSuchSaga:
+            return None
 
 
 MOVES = ("capture", "refund", "release")

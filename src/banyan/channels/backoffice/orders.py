@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Annotated
-from urllib.parse import urlencode
 from uuid import UUID
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
-from banyan.channels.backoffice.desk import HOME, Office
+from banyan.channels.backoffice.desk import HOME, Office, address
 from banyan.kernel import form
 from banyan.kernel.contract import Value
 from banyan.kernel.http import Answer, FromPath, Request, get
@@ -39,12 +38,6 @@ class Filters(Value, frozen=True, kw_only=True):
     until: date | None = None
     cursor: Annotated[str, Meta(max_length=1024)] = ""
 
-    def address(self, cursor: str = "") -> str:
-        """Tell where the list is found that is filtered like this."""
-        said = {name: getattr(self, name) for name in ("q", "state", "market", "since", "until")}
-        told = {name: one for name, one in {**said, "cursor": cursor}.items() if one}
-        return f"{ORDERS}?{urlencode(told)}" if told else ORDERS
-
 
 class Orders(Office):
     """The list of orders."""
@@ -60,6 +53,7 @@ class Orders(Office):
         sought = told.value or Filters()
         found = await self._found(sought) if told.value else ()
         listed = page(found, limit=LIMIT, place=lambda order: order.id)
+        filters = structs.asdict(sought) | {"cursor": ""}
         return self.page(
             request,
             "orders.html",
@@ -67,10 +61,10 @@ class Orders(Office):
             told=told,
             flaws={name: FLAWS.get(name, "This is too long.") for name in told.flaws},
             orders=listed.items,
-            markets=await self.pricing.markets(),
-            filtered=sought.address() != ORDERS,
-            next=sought.address(listed.next) if listed.next else "",
-            first=sought.address() if sought.cursor else "",
+            markets=[(one.code, one.title) for one in await self.pricing.markets()],
+            filtered=any(filters.values()),
+            next=address(ORDERS, **filters | {"cursor": listed.next}) if listed.next else "",
+            first=address(ORDERS, **filters) if sought.cursor else "",
         )
 
     async def _found(self, sought: Filters) -> tuple[Order, ...]:
@@ -105,7 +99,7 @@ class Mails(Office):
             "order_mail.html",
             order=await self.ordering.order(order=order),
             message=message,
-            key=self.ids.new(),
+            once=self.ids.new(),
             mail=await self.notifications.preview(message=message),
             frames=("'self'",),
         )

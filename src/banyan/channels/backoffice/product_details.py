@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from msgspec import Meta
 from msgspec.structs import replace
 
-from banyan.channels.backoffice.desk import done
+from banyan.channels.backoffice.desk import done, titled
 from banyan.channels.backoffice.product_parts import PRODUCT, PRODUCTS, ProductPart
 from banyan.channels.backoffice.sheet import Sheet, Writing, once
 from banyan.kernel import form
@@ -18,6 +18,7 @@ from banyan.kernel.idempotency import KeyReused
 from banyan.modules.catalog.contract import (
     Attribute,
     Catalog,
+    Category,
     Html,
     InvalidProduct,
     Product,
@@ -107,20 +108,30 @@ class NewProduct(Writing):
 
 async def choices(catalog: Catalog, pricing: Pricing) -> dict[str, Any]:
     """Tell what a product may be filed under."""
-    rates = await pricing.tax_rates()
+    taxed = {rate.tax_class for rate in await pricing.tax_rates()}
     return {
-        "attributes": await catalog.attributes(),
+        "attributes": [(one, words(one.choices)) for one in await catalog.attributes()],
         "categories": in_depth(await catalog.categories()),
-        "tax_classes": sorted({"standard", *(rate.tax_class for rate in rates)} - {"shipping"}),
+        "tax_classes": words(sorted({"standard", *taxed} - {"shipping"})),
     }
 
 
-def in_depth(categories: tuple[Any, ...]) -> list[tuple[Any, int]]:
+def words(said: Iterable[str]) -> list[tuple[str, str]]:
+    """List words as choices, each of which is called what it is."""
+    return [(word, word) for word in said]
+
+
+def in_depth(categories: tuple[Category, ...]) -> list[tuple[Category, int]]:
     """Tell how deep in the tree each category stands; parents come first."""
     depth: dict[str | None, int] = {None: -1}
     for one in categories:
         depth[one.slug] = depth[one.parent] + 1
     return [(one, depth[one.slug]) for one in categories]
+
+
+def tree(categories: tuple[Category, ...]) -> list[tuple[str, str]]:
+    """List categories as choices: slug and title, below their parents."""
+    return [(one.slug, "– " * depth + titled(one.title)) for one, depth in in_depth(categories)]
 
 
 def with_details(product: Product, details: Details, attributes: tuple[Attribute, ...]) -> Product:

@@ -64,7 +64,6 @@ class ProductHead(Writing):
             parts=PARTS,
             place=f"{PRODUCTS}/{product.id}",
             shop=f"/{shown.code}/{shown.locales[0]}/products/{product.slug}" if shown else "",
-            markets=markets,
             retire_once=str(self.ids.new()),
             **values,
         )

@@ -56,10 +56,11 @@ class ProductPicturesPage(ProductPart):
         """Put the pictures back."""
         texts = dict(product.translations)
         for row in part.pictures:
-            for locale, said in row.words.items():
-                if row.alt:
-                    text = texts.get(Locale(locale), ProductText())
-                    texts[Locale(locale)] = replace(text, words={**text.words, row.alt: said})
+            for locale in texts.keys() | {Locale(one) for one in row.words} if row.alt else ():
+                text, said = texts.get(locale, ProductText()), row.words.get(locale)
+                words = {word: one for word, one in text.words.items() if word != row.alt}
+                words |= {row.alt: said} if said else {}
+                texts[locale] = replace(text, words=words)
         pictures = tuple(Picture(url=row.url, alt=row.alt) for row in part.pictures)
         return replace(product, pictures=pictures, translations=texts)
 

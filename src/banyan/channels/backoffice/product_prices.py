@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -9,7 +11,7 @@ from msgspec import Meta
 
 from banyan.channels.backoffice.desk import done
 from banyan.channels.backoffice.product_parts import PRODUCT, ProductHead, picks_of
-from banyan.channels.backoffice.sheet import Sheet, changes, once
+from banyan.channels.backoffice.sheet import Sheet, began_with, once
 from banyan.kernel import form
 from banyan.kernel.contract import Value
 from banyan.kernel.form import Form
@@ -31,11 +33,20 @@ class PriceRow(Value, frozen=True, kw_only=True):
     amount: Major = ""
     compare_at: Major = ""
 
+    @property
+    def key(self) -> tuple[Sku, str]:
+        """Tell what the price is for."""
+        return self.sku, self.price_list
+
 
 class Prices(Value, frozen=True, kw_only=True):
     """What a product costs everywhere."""
 
     prices: tuple[PriceRow, ...] = ()
+
+    def by_key(self) -> dict[tuple[Sku, str], PriceRow]:
+        """Find each by what it is for."""
+        return {row.key: row for row in self.prices}
 
 
 class ProductPricesPage(ProductHead):
@@ -52,7 +63,7 @@ class ProductPricesPage(ProductHead):
 
     @post(media_type="text/html", guards=[needs("pricing:write")])
     async def save(self, request: Request, product: FromPath[ProductId]) -> Answer[bytes]:
-        """Set the prices that were typed, and remove those that were emptied."""
+        """Set the prices that were changed, and remove those that were emptied."""
         told = await form.received(request, Prices)
         known = await self.catalog.product(product=product)
         lists = await self.pricing.price_lists()
@@ -60,11 +71,16 @@ class ProductPricesPage(ProductHead):
             sheet = self.flawed(told, errors if told.value else None)
             return await self._with(request, known, lists, sheet)
         now = await self._there(known, lists)
-        if told.text("seen") and changes(told.text("seen"), now) and not _same(told.value, now):
-            sheet = self.overtaken(told, now=now, version=0)
+        was = (began_with(told, Prices) or now).by_key()
+        touched = {row.key: row for row in told.value.prices if row != was.get(row.key)}
+        there = now.by_key()
+        if any(there.get(key) not in (was.get(key), row) for key, row in touched.items()):
+            mine = Prices(prices=tuple(touched.get(row.key, row) for row in now.prices))
+            again = replace(told, said={"seen": [told.text("seen")], **Form.of(mine).said})
+            sheet = self.overtaken(again, now=now, version=0)
             return await self._with(request, known, lists, sheet)
         try:
-            await self._write(told, told.value, now, {one.code: one.currency for one in lists})
+            await self._write(told, touched.values(), {one.code: one.currency for one in lists})
         except (InvalidPrice, UnknownPriceList, KeyReused) as no:
             return await self._with(request, known, lists, self.refused(told, no))
         return done(request.url.path, "saved")
@@ -82,22 +98,18 @@ class ProductPricesPage(ProductHead):
         )
 
     async def _write(
-        self, told: Form[Prices], wanted: Prices, now: Prices, currencies: dict[str, str]
+        self, told: Form[Prices], rows: Collection[PriceRow], currencies: dict[str, str]
     ) -> None:
         kept = tuple(
             _price(row, currencies[row.price_list])
-            for row in wanted.prices
+            for row in rows
             if row.amount and row.price_list in currencies
         )
-        with once(told, "set"):
-            await self.pricing.set_prices(prices=kept)
-        had = {(row.sku, row.price_list) for row in now.prices if row.amount}
+        if kept:
+            with once(told, "set"):
+                await self.pricing.set_prices(prices=kept)
         for code in currencies:
-            gone = tuple(
-                row.sku
-                for row in wanted.prices
-                if row.price_list == code and not row.amount and (row.sku, code) in had
-            )
+            gone = tuple(row.sku for row in rows if row.price_list == code and not row.amount)
             if gone:
                 with once(told, f"remove {code}"):
                     await self.pricing.remove_prices(price_list=code, skus=gone)
@@ -161,10 +173,6 @@ def _too_fine(wanted: Prices, lists: tuple[PriceList, ...]) -> dict[str, str]:
 def is_too_fine(told: str, currency: str) -> bool:
     """Tell whether an amount has more decimals than its currency."""
     return -int(Decimal(told).normalize().as_tuple().exponent) > exponent(currency)
-
-
-def _same(wanted: Prices, now: Prices) -> bool:
-    return set(wanted.prices) == set(now.prices)
 
 
 routes = [ProductPricesPage]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace as changed
 from typing import Annotated, Any
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from banyan.channels.backoffice.desk import done
 from banyan.channels.backoffice.product_parts import PRODUCT, ProductHead, picks_of
@@ -73,12 +76,12 @@ class ProductStockPage(ProductHead):
         if not errors:
             return done(request.url.path, "saved")
         counts, levels, warehouses = await self._there(known)
-        sheet = self.refreshed(told, told.value, counts, errors)
+        sheet = self.refreshed(told, counts, errors)
         return await self._with(request, known, sheet, levels, warehouses)
 
-    async def _count(self, told: Form[Counts], counts: Counts) -> dict[str, str]:
-        errors: dict[str, str] = {}
-        for number, row in enumerate(counts.levels):
+    async def _count(self, told: Form[Counts], counts: Counts) -> dict[LevelRow, str]:
+        errors: dict[LevelRow, str] = {}
+        for row in counts.levels:
             counted = row.on_hand if row.on_hand != row.was else None
             if counted is None and row.backorder == row.backordered:
                 continue
@@ -94,28 +97,22 @@ class ProductStockPage(ProductHead):
                         expected=row.version or None,
                     )
             except (StaleLevel, StockTooLow, UnknownWarehouse, KeyReused) as no:
-                errors[f"levels.{number}.on_hand"] = f"{row.sku}: {where(no)[1]}"
+                errors[row] = f"{row.sku}: {where(no)[1]}"
         return errors
 
     def refreshed(
-        self, told: Form[Counts], typed: Counts, now: Counts, errors: dict[str, str]
+        self, told: Form[Counts], now: Counts, errors: Mapping[LevelRow, str]
     ) -> Sheet[Any]:
         """Show what is there now, and what was typed where it could not be saved."""
-        rows = {(row.sku, row.warehouse): row for row in typed.levels}
-        failed = {
-            (row.sku, row.warehouse): f"levels.{number}.on_hand"
-            for number, row in enumerate(typed.levels)
-            if f"levels.{number}.on_hand" in errors
-        }
-        said = dict(Form.of(now).said) | {"note": [told.text("note")]}
-        shown: dict[str, str] = {}
-        for number, row in enumerate(now.levels):
-            if was := failed.get((row.sku, row.warehouse)):
-                at = f"levels.{number}.on_hand"
-                said[at] = [str(rows[row.sku, row.warehouse].on_hand)]
-                shown[at] = errors[was]
-        form_again: Form[Any] = Form(said=said, flaws={}, value=None)
-        return Sheet(form=form_again, once=str(self.ids.new()), errors=shown, status=409)
+        places = {(row.sku, row.warehouse): f"levels.{at}" for at, row in enumerate(now.levels)}
+        sheet = self.fresh(replace(now, note=told.text("note")))
+        said, shown = dict(sheet.form.said), {}
+        for row, reason in errors.items():
+            if place := places.get((row.sku, row.warehouse)):
+                said[f"{place}.on_hand"] = ["" if row.on_hand is None else str(row.on_hand)]
+                said[f"{place}.backorder"] = ["on"] if row.backorder else []
+            shown[f"{place}.on_hand" if place else ""] = reason
+        return changed(sheet, form=changed(sheet.form, said=said), errors=shown, status=409)
 
     async def _there(
         self, product: Product

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 from msgspec.structs import replace
 
-from banyan.channels.backoffice.product_details import lines
+from banyan.channels.backoffice.product_details import lines, words
 from banyan.channels.backoffice.product_parts import PRODUCT, ProductPart
 from banyan.channels.backoffice.sheet import Sheet
 from banyan.kernel.contract import Value
@@ -114,7 +114,7 @@ class ProductVariantsPage(ProductPart):
 
     async def around(self, product: Product, sheet: Sheet[Any]) -> dict[str, Any]:  # noqa: ARG002
         """Tell the options as they are typed, and how many combinations have no variant."""
-        options = options_of(sheet.form)
+        options = [(key, name, words(values)) for key, name, values in options_of(sheet.form)]
         return {"options": options, "missing": len(_missing(sheet.form))}
 
 

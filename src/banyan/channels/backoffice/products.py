@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
-from urllib.parse import urlencode
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from banyan.channels.backoffice.desk import LOCALE, done
-from banyan.channels.backoffice.product_details import in_depth
+from banyan.channels.backoffice.desk import LOCALE, address, done
+from banyan.channels.backoffice.product_details import tree
 from banyan.channels.backoffice.product_parts import PRODUCTS
 from banyan.channels.backoffice.sheet import Writing, once, where
 from banyan.channels.look import money
 from banyan.kernel import form
 from banyan.kernel.contract import Value
-from banyan.kernel.http import Answer, Cursor, FromQuery, QueryParameter, Request, get, needs, post
+from banyan.kernel.http import Answer, Request, get, needs, post
 from banyan.kernel.idempotency import KeyReused
 from banyan.kernel.paging import Page, after, page
 from banyan.modules.catalog.contract import (
@@ -32,26 +31,14 @@ from banyan.vocabulary import ProductId, Sku
 
 LIMIT = 24
 
-STATES: Mapping[str, ProductState] = {
-    "draft": "draft",
-    "published": "published",
-    "retired": "retired",
-}
-
 
 class Filters(Value, frozen=True, kw_only=True):
     """Which products are listed, and from where on."""
 
     q: Annotated[str, Meta(max_length=200)] = ""
-    state: Annotated[str, Meta(max_length=20)] = ""
+    state: ProductState | None = None
     category: Annotated[str, Meta(max_length=200)] = ""
     cursor: Annotated[str, Meta(max_length=1024)] = ""
-
-    def address(self, **more: str) -> str:
-        """Tell where the list is found that is filtered like this."""
-        said = {"q": self.q, "state": self.state, "category": self.category, **more}
-        told = urlencode({name: one for name, one in said.items() if one})
-        return f"{PRODUCTS}?{told}" if told else PRODUCTS
 
 
 class Chosen(Filters, frozen=True, kw_only=True):
@@ -78,67 +65,57 @@ class Products(Writing):
     inventory: Inventory
     notices: ClassVar[Mapping[str, str]] = {
         "nothing": "No product was ticked, so nothing was done.",
-        "published": "The products were published.",
-        "retired": "The products were retired.",
+        "publish": "The products were published.",
+        "retire": "The products were retired.",
     }
 
     @get(media_type="text/html")
-    async def browse(
-        self,
-        request: Request,
-        cursor: Cursor = None,
-        q: FromQuery[Annotated[str, Meta(max_length=200)]] = "",
-        category: FromQuery[Annotated[str, Meta(max_length=200)]] = "",
-        in_state: Annotated[str, QueryParameter(name="state", max_length=20)] = "",
-    ) -> Answer[bytes]:
+    async def browse(self, request: Request) -> Answer[bytes]:
         """List products, those that changed last first."""
-        filters = Filters(q=q.strip(), state=in_state, category=category, cursor=cursor or "")
-        told = await self._list(filters)
+        sought = form.read(request.url.query, Filters).value or Filters()
+        listed = await self._list(sought)
         return self.page(
             request,
             "products.html",
-            glances=await self._glances(told.items),
-            filters=filters,
-            next=filters.address(cursor=told.next) if told.next else "",
-            first=filters.address() if cursor else "",
-            categories=in_depth(await self.catalog.categories()),
+            glances=await self._glances(listed.items),
+            sought=sought,
+            next=_address(sought, listed.next) if listed.next else "",
+            first=_address(sought) if sought.cursor else "",
+            categories=tree(await self.catalog.categories()),
             once=str(self.ids.new()),
         )
 
     @post("/publish", media_type="text/html", guards=[needs("catalog:write")])
     async def publish(self, request: Request) -> Answer[bytes]:
         """Let shoppers see the products that were ticked."""
-        told = await form.received(request, Chosen)
-        chosen = told.value or Chosen()
-        if not chosen.product:
-            return _nothing()
-        try:
-            with once(told):
-                await self.catalog.publish_all(products=chosen.product)
-        except (InvalidProduct, UnknownProduct, KeyReused) as no:
-            return await self._ask(request, "publish", chosen, no)
-        return done(PRODUCTS, "published")
+        return await self._all(request, "publish")
 
     @post("/retire", media_type="text/html", guards=[needs("catalog:write")])
     async def ask(self, request: Request) -> Answer[bytes]:
         """Ask once whether the products that were ticked shall go for good."""
-        told = await form.received(request, Chosen)
-        chosen = told.value or Chosen()
-        return await self._ask(request, "retire", chosen) if chosen.product else _nothing()
+        chosen = (await form.received(request, Chosen)).value or Chosen()
+        if not chosen.product:
+            return done(PRODUCTS, "nothing")
+        return await self._ask(request, "retire", chosen)
 
     @post("/retire/sure", media_type="text/html", guards=[needs("catalog:write")])
     async def retire(self, request: Request) -> Answer[bytes]:
         """Take products out of the shop for good."""
+        return await self._all(request, "retire")
+
+    async def _all(self, request: Request, what: Literal["publish", "retire"]) -> Answer[bytes]:
+        """Do something to all products that were ticked, or to none."""
         told = await form.received(request, Chosen)
         chosen = told.value or Chosen()
         if not chosen.product:
-            return _nothing()
+            return done(PRODUCTS, "nothing")
+        go = self.catalog.publish_all if what == "publish" else self.catalog.retire_all
         try:
             with once(told):
-                await self.catalog.retire_all(products=chosen.product)
+                await go(products=chosen.product)
         except (InvalidProduct, UnknownProduct, KeyReused) as no:
-            return await self._ask(request, "retire", chosen, no)
-        return done(PRODUCTS, "retired")
+            return await self._ask(request, what, chosen, no)
+        return done(PRODUCTS, what)
 
     async def _ask(
         self, request: Request, what: str, chosen: Chosen, no: Any = None
@@ -159,14 +136,14 @@ class Products(Writing):
             chosen=chosen,
             titles=titles,
             reason=f"{at}: {where(no)[1]}".removeprefix(": ") if no else "",
-            back=chosen.address(cursor=chosen.cursor),
+            back=_address(chosen, chosen.cursor),
             once=str(self.ids.new()),
         )
 
     async def _list(self, filters: Filters) -> Page[Edited]:
         found = await self.catalog.edited(
             q=filters.q,
-            state=STATES.get(filters.state),
+            state=filters.state,
             category=filters.category or None,
             before=after(filters.cursor or None, tuple[datetime, ProductId]),
             limit=LIMIT + 1,
@@ -207,8 +184,11 @@ def price_range(offers: Mapping[Sku, Offer], skus: tuple[Sku, ...]) -> str:
     return least if least == most else f"{least} – {most}"
 
 
-def _nothing() -> Answer[bytes]:
-    return done(PRODUCTS, "nothing")
+def _address(sought: Filters, cursor: str = "") -> str:
+    """Tell where the list is found that is filtered like this."""
+    return address(
+        PRODUCTS, q=sought.q, state=sought.state, category=sought.category, cursor=cursor
+    )
 
 
 routes = [Products]

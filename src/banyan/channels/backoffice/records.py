@@ -15,6 +15,7 @@ from banyan.kernel.http import Answer, FromPath, Request, get, post
 from banyan.kernel.idempotency import KeyReused
 
 TAKEN = "There is one of this name already."
+RESERVED = "This name is taken by a page."
 
 NOTICES: Mapping[str, str] = {
     "saved": "The changes were saved.",
@@ -26,13 +27,15 @@ NOTICES: Mapping[str, str] = {
 class Records(Writing):
     """The pages of one kind of thing; `named` is the field that names each of them for good.
 
-    `stale` is raised when somebody else was faster, `refusals` when something is wrong.
+    None is called by a `reserved` name, which leads to another page. `stale` is raised when
+    somebody else was faster, `refusals` when something is wrong.
     """
 
     home: ClassVar[str]
     template: ClassVar[str]
     kind: ClassVar[type[Value]]
     named: ClassVar[str] = "code"
+    reserved: ClassVar[frozenset[str]] = frozenset({"new"})
     stale: ClassVar[type[Problem]]
     refusals: ClassVar[tuple[type[Problem], ...]] = ()
     notices: ClassVar[Mapping[str, str]] = NOTICES
@@ -96,7 +99,9 @@ class Records(Writing):
                 await self.remove(name, version_of(told))
         except expected as no:
             value, version = await self.known(name)
-            sheet = replace(self.refused(Form.of(value), no), version=version)
+            at, reason = where(no)
+            fresh = self.fresh(value, version=version)
+            sheet = replace(fresh, errors={at: reason}, status=no.status)
             return await self._with(request, sheet, name)
         return done(self.home, "removed")
 
@@ -120,8 +125,12 @@ class Records(Writing):
         return done(self.home, "saved" if name else "created")
 
     def _wrong(self, value: Any, name: str) -> dict[str, str]:
-        renamed = name and getattr(value, self.named) != name
-        return {self.named: "It keeps its name."} if renamed else self.check(value)
+        told = getattr(value, self.named)
+        if name and told != name:
+            return {self.named: "It keeps its name."}
+        if not name and told in self.reserved:
+            return {self.named: RESERVED}
+        return self.check(value)
 
     async def _overtaken(self, told: Form[Any], name: str) -> Sheet[Any]:
         if not name:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
+from banyan.kernel.clock import time_zones
 from banyan.kernel.settings import Settings
 
 
@@ -14,10 +15,8 @@ class BackofficeSettings(Settings, frozen=True, kw_only=True):
     time_zone: str = "UTC"
 
     def __post_init__(self) -> None:
-        try:
-            _ = self.zone
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"time_zone: {self.time_zone} is no time zone (IANA).") from None
+        if self.time_zone not in time_zones():
+            raise ValueError(f"time_zone: {self.time_zone} is no time zone (IANA).")
 
     @property
     def zone(self) -> tzinfo:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from banyan.channels.backoffice.categories import spoken
+from banyan.channels.backoffice.categories import UNTITLED, spoken
 from banyan.channels.backoffice.desk import HOME
 from banyan.channels.backoffice.product_details import lines
 from banyan.channels.backoffice.product_prices import Major, is_too_fine
@@ -92,6 +92,7 @@ class Methods(Records):
     template = "method.html"
     kind = MethodForm
     guards = (*Records.guards, needs("fulfillment:write"))
+    reserved = Records.reserved | {"zones"}
     stale = StaleMethod
     refusals = (InvalidMethod, UnknownMethod)
     fulfillment: Fulfillment
@@ -153,7 +154,7 @@ class Methods(Records):
 
     def check(self, value: Any) -> dict[str, str]:
         """Want a title, and bounds in their order."""
-        wrong = {} if value.title else {"title.en": "A title in one language is needed at least."}
+        wrong = {} if value.title else dict(UNTITLED)
         for number, row in enumerate(value.rates):
             for what in ("weight", "total"):
                 least, below = getattr(row, f"{what}_from"), getattr(row, f"{what}_below")
@@ -169,10 +170,10 @@ class Methods(Records):
         currency = _currency(markets, sheet.text("market"))
         asked = bool(name) and "country" in tried.said
         return {
-            "markets": markets,
+            "markets": [(one.code, one.title) for one in markets],
             "currency": currency,
-            "zones": await self.fulfillment.zones(),
-            "locales": await spoken(self.pricing),
+            "zones": [(one.code, one.title) for one in await self.fulfillment.zones()],
+            "locales": spoken(markets, sheet),
             "tried": tried,
             "asked": asked,
             "trial": await self._try(name, tried.value, currency) if asked else None,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
-from urllib.parse import urlencode
 from uuid import UUID
 
 from msgspec import Meta, structs
 
-from banyan.channels.backoffice.desk import HOME
+from banyan.channels.backoffice.desk import HOME, address
 from banyan.channels.backoffice.records import Records
 from banyan.channels.backoffice.sheet import Writing
 from banyan.kernel.contract import Value
@@ -69,15 +68,15 @@ class Stock(Writing):
             else await self._levels(q.strip(), warehouse, cursor)
         )
         told = {"q": q.strip(), "warehouse": warehouse, "show": show}
-        here = urlencode({name: said for name, said in told.items() if said})
+        houses = await self.inventory.warehouses()
         return self.page(
             request,
             "stock.html",
             ways=WAYS,
             levels=levels,
-            warehouses=await self.inventory.warehouses(),
-            next=f"{STOCK}?{here}&cursor={next_cursor}" if next_cursor else "",
-            first=f"{STOCK}?{here}" if cursor else "",
+            warehouses=[(one.code, one.title) for one in houses],
+            next=address(STOCK, **told, cursor=next_cursor) if next_cursor else "",
+            first=address(STOCK, **told) if cursor else "",
             low=LOW,
             **told,  # type: ignore[arg-type]
         )
@@ -91,15 +90,15 @@ class Stock(Writing):
             sku=Sku(q.strip()) or None, before=after(cursor, UUID), limit=LIMIT + 1
         )
         told = page(found, limit=LIMIT, place=lambda one: one.id)
-        here = urlencode({"q": q.strip()}) if q.strip() else ""
+        here = f"{STOCK}/movements"
         return self.page(
             request,
             "stock_movements.html",
             ways=WAYS,
             movements=told.items,
             q=q.strip(),
-            next=f"{STOCK}/movements?{here}&cursor={told.next}" if told.next else "",
-            first=f"{STOCK}/movements?{here}" if cursor else "",
+            next=address(here, q=q.strip(), cursor=told.next) if told.next else "",
+            first=address(here, q=q.strip()) if cursor else "",
         )
 
     async def _levels(

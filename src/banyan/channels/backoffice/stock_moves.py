@@ -121,7 +121,7 @@ class Moves(Writing):
             sheet=sheet,
             way=self.way,
             ways=WAYS,
-            warehouses=await self.inventory.warehouses(),
+            warehouses=[(one.code, one.title) for one in await self.inventory.warehouses()],
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from banyan.channels.storefront import sheet
 from banyan.channels.storefront.cart import WithCart, remember
@@ -14,7 +16,6 @@ from banyan.kernel.http import Answer, FromPath, FromQuery, Request, get, post
 from banyan.kernel.idempotency import Idempotency
 from banyan.kernel.link import calling
 from banyan.kernel.page import seen_elsewhere
-from banyan.modules.fulfillment.contract import Fulfillment
 from banyan.modules.ordering.contract import (
     Cart,
     Order,
@@ -37,7 +38,6 @@ class Checkout(WithCart):
 
     path = f"{WithCart.path}/checkout"
     payments: Payments
-    fulfillment: Fulfillment
 
     @get(media_type="text/html")
     async def show(
@@ -98,7 +98,7 @@ class Checkout(WithCart):
                 return await self._page(request, place, cart, typed, form=form, status=422)
             case "order":
                 order = await self._ordered(request, place, cart, typed, form, form.value)
-                return _led_on(request, place, cart, order)
+                return await self._led_on(request, place, cart, order)
             case _:
                 cart = await self._kept(cart, typed, form.value.delivery)
                 if _token(form):
@@ -117,6 +117,8 @@ class Checkout(WithCart):
     ) -> Order:
         """Order for what the button said, or refuse. The same press again has the same answer."""
         cart = await self._kept(cart, typed, asked.delivery)
+        if not cart.shipping_method:
+            raise UnknownShippingMethod(shipping_method=asked.delivery)
         if cart.totals.total.amount != asked.total:
             told = Money(amount=asked.total, currency=cart.currency)
             raise PriceChanged(cart=cart.id, told=told, now=cart.totals.total)
@@ -128,7 +130,7 @@ class Checkout(WithCart):
             fingerprint=f"{asked.payment} {asked.total}",
             scope=place.home,
         )
-        back = f"{self.storefront.base(request)}{place.home}/checkout/return"
+        back = f"{_origin(str(request.url))}{place.home}/checkout/return"
         payment = PaymentChoice(method=asked.payment, token=token, return_url=back)
         with calling(idempotency=key):
             return await self.ordering.check_out(cart=cart.id, payment=payment)
@@ -139,31 +141,34 @@ class Checkout(WithCart):
         known = (cart.email, cart.shipping_address, cart.billing_address, cart.shipping_method)
         if known == (typed.email, shipping, typed.bill_to, wanted):
             return cart
-        for way in (wanted, *await self._other_ways(cart)):
-            # A way that does not lead to the new address gives place to another.
-            with suppress(UnknownShippingMethod):
-                cart = await self.ordering.amend(
-                    cart=cart.id,
-                    email=typed.email,
-                    shipping_address=shipping,
-                    billing_address=typed.bill_to,
-                    shipping_method=way,
-                )
-                break
-        else:
-            raise UnknownShippingMethod(shipping_method=wanted or "")
-        if cart.shipping_method:
+        cart = await self.ordering.amend(
+            cart=cart.id,
+            email=typed.email,
+            shipping_address=shipping,
+            billing_address=typed.bill_to,
+        )
+        if wanted and wanted == cart.shipping_method:
             return cart
-        choices = await self.ordering.shipping_methods(cart=cart.id)
-        if not choices:
-            return cart
-        return await self.ordering.amend(cart=cart.id, shipping_method=choices[0].code)
+        # A way that does not lead to the new address gives place to another.
+        codes = [one.code for one in await self.ordering.shipping_methods(cart=cart.id)]
+        way = next((code for code in (wanted, *codes) if code in codes), None)
+        return await self.ordering.amend(cart=cart.id, shipping_method=way) if way else cart
 
-    async def _other_ways(self, cart: Cart) -> tuple[str, ...]:
-        if not cart.shipping_method:
-            return ()
-        methods = await self.fulfillment.methods(market=cart.market)
-        return tuple(one.code for one in methods if one.active)
+    async def _led_on(
+        self, request: Request, place: Place, cart: Cart, order: Order
+    ) -> Answer[bytes]:
+        """Lead to the bank if it wants to see the shopper, and else to the order.
+
+        Browsers let a form lead only where its page said (CSP `form-action`): to banks with a
+        field there. To any other leads the page of the order.
+        """
+        there = f"{place.home}/orders/{order.id}"
+        if order.action:
+            methods = await self._methods(request, place)
+            if _origin(order.action.url) in _banks(methods):
+                there = order.action.url
+        left = None if order.state == "confirmed" else replace(cart, order=order.id)
+        return remember(seen_elsewhere(there), request, place, left)
 
     async def _refused(
         self, request: Request, place: Place, typed: Sheet, form: Form[Asked], no: Problem
@@ -175,9 +180,8 @@ class Checkout(WithCart):
         cart = await self.cart(request, place)
         if cart is None or cart.order or not cart.lines:
             return _elsewhere(place, cart)
-        token = "" if isinstance(no, SPENT) else _token(form)
         return await self._page(
-            request, place, cart, typed, token=token, status=no.status, problem=no
+            request, place, cart, typed, form=form, status=no.status, problem=no
         )
 
     async def _page(
@@ -188,20 +192,18 @@ class Checkout(WithCart):
         typed: Sheet,
         *,
         form: Form[Asked] | None = None,
-        token: str = "",
         status: int = 200,
         problem: Problem | None = None,
         notice: str = "",
     ) -> Answer[bytes]:
         """Show the sheet, the ways to ship as soon as they are known, and then those to pay."""
-        token = token or (_token(form) if form else "")
         ways = await self.ordering.shipping_methods(cart=cart.id)
         methods: tuple[PaymentMethod, ...] = ()
         if cart.email and any(way.code == cart.shipping_method for way in ways):
-            methods = await self.payments.methods(
-                origin=self.storefront.base(request), wishes=(place.locale,), token=token
-            )
-        banks = sorted({one.field.origin for one in methods if one.field})
+            token = _token(form) if form and not isinstance(problem, SPENT) else ""
+            methods = await self._methods(request, place, token=token)
+        said, codes = form.text("payment") if form else "", [one.code for one in methods]
+        banks = _banks(methods)
         answer = self.page(
             request,
             "checkout.html",
@@ -211,6 +213,7 @@ class Checkout(WithCart):
             sheet=typed,
             ways=ways,
             methods=methods,
+            chosen=next((code for code in (said, *codes) if code in codes), ""),
             problem=problem,
             code=problem.code if problem else "",
             notice=notice,
@@ -218,6 +221,24 @@ class Checkout(WithCart):
             leads=banks,
         )
         return remember(answer, request, place, cart)
+
+    async def _methods(
+        self, request: Request, place: Place, *, token: str = ""
+    ) -> tuple[PaymentMethod, ...]:
+        """List the ways to pay, for a page at the origin that was asked: there its cookies are."""
+        return await self.payments.methods(
+            origin=_origin(str(request.url)), wishes=(place.locale,), token=token
+        )
+
+
+def _banks(methods: tuple[PaymentMethod, ...]) -> list[str]:
+    """List the origins of those who have a field on the page."""
+    return sorted({one.field.origin for one in methods if one.field})
+
+
+def _origin(url: str) -> str:
+    there = urlsplit(url)
+    return f"{there.scheme}://{there.netloc}"
 
 
 def _token(form: Form[Asked]) -> str:
@@ -229,14 +250,6 @@ def _elsewhere(place: Place, cart: Cart | None) -> Answer[bytes]:
     """Lead to the order that a cart has become, or to the cart, which says why it is empty."""
     there = f"orders/{cart.order}" if cart and cart.order else "cart"
     return seen_elsewhere(f"{place.home}/{there}")
-
-
-def _led_on(request: Request, place: Place, cart: Cart, order: Order) -> Answer[bytes]:
-    """Lead to the bank if it wants to see the shopper, and else to the order."""
-    if order.action:
-        return seen_elsewhere(order.action.url)
-    answer = seen_elsewhere(f"{place.home}/orders/{order.id}")
-    return remember(answer, request, place, None if order.state == "confirmed" else cart)
 
 
 routes = [Checkout]

@@ -57,7 +57,7 @@ class Crawlers(Controller):
         slugs = {
             one.slug: None
             for market in await self.storefront.markets()
-            for one in (await self.storefront.place(market.code, market.locales[0])).categories
+            for one in (await self.search.categories(market=market.code)).items
         }
         paths = ["", *(f"/categories/{slug}" for slug in slugs)]
         return await self._sitemap(request, [(path, "") for path in paths])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeVar
 
@@ -11,8 +12,9 @@ from banyan.kernel.answer import Answer
 from banyan.kernel.clock import Clock
 from banyan.kernel.contract import Problem, Value
 from banyan.kernel.http import Controller, Request
-from banyan.kernel.language import choose, visit_of
+from banyan.kernel.language import LOCALE, MARKET, choose, visit_of
 from banyan.kernel.page import AnyRequest
+from banyan.kernel.shelf import Shelf
 from banyan.kernel.words import ENGLISH
 from banyan.modules.pricing.contract import Market, Pricing
 from banyan.modules.search.contract import CategoryShown, Search
@@ -86,30 +88,38 @@ def alternates(markets: Iterable[Market], base: str, path: str) -> list[Alternat
 
 
 class Kept(Generic[K, V]):
-    """Answers that are asked for again when they are older than a few seconds."""
+    """Answers that are asked for again when they are older than a few seconds, or than `state`."""
 
     def __init__(self, ask: Callable[[K], Awaitable[V]], clock: Clock) -> None:
         self._ask = ask
         self._clock = clock
-        self._known: dict[K, tuple[float, V]] = {}
+        self._known: dict[K, tuple[float, int, V]] = {}
 
-    async def get(self, key: K) -> V:
+    async def get(self, key: K, *, state: int = 0) -> V:
         """Return what was told lately, or ask."""
         now = self._clock.monotonic()
-        if key not in self._known or now - self._known[key][0] >= FRESH_SECONDS:
-            self._known[key] = (now, await self._ask(key))
-        return self._known[key][1]
+        asked, was, told = self._known.get(key, (now, None, None))
+        if told is None or was != state or now - asked >= FRESH_SECONDS:
+            told = await self._ask(key)
+            self._known[key] = (now, state, told)
+        return told
 
 
 class Storefront:
     """The desk: knows the markets and the tree of categories, and asks for them now and then."""
 
     def __init__(
-        self, settings: StorefrontSettings, pricing: Pricing, search: Search, clock: Clock
+        self,
+        settings: StorefrontSettings,
+        pricing: Pricing,
+        search: Search,
+        clock: Clock,
+        shelf: Shelf,
     ) -> None:
         self.settings = settings
         self._pricing = pricing
         self._search = search
+        self._shelf = shelf
         self._markets = Kept(self._ask_markets, clock)
         self._trees = Kept(self._ask_tree, clock)
 
@@ -119,7 +129,9 @@ class Storefront:
         for one in markets:
             if one.code == market and locale in one.locales:
                 spoken = Locale(locale)
-                tree = await self._trees.get((one.code, spoken))
+                # A page that is shelved must not show an older tree than that of its search.
+                state = self._shelf.changes["search"]
+                tree = await self._trees.get((one.code, spoken), state=state)
                 return Place(market=one, locale=spoken, markets=markets, categories=tree)
         raise NoSuchPlace
 
@@ -128,7 +140,7 @@ class Storefront:
         return await self._markets.get(None)
 
     def base(self, request: Request) -> str:
-        """Tell where the world finds the shop, such as `https://shop.example`."""
+        """Tell search engines where the world finds the shop, such as `https://shop.example`."""
         return (self.settings.url or str(request.base_url)).rstrip("/")
 
     async def _ask_markets(self, _: None) -> tuple[Market, ...]:
@@ -141,10 +153,11 @@ class Storefront:
 
 def _around(request: AnyRequest) -> dict[str, Any]:
     """Tell the page of a problem where its reader is, as far as the address says."""
-    told = request.path_params
+    market, locale = (str(request.path_params.get(name, "")) for name in ("market", "locale"))
     accepted = visit_of({}, {"accept-language": request.headers.get("accept-language", "")}).wishes
-    language = choose((str(told.get("locale", "")), *accepted), PAGES.languages) or ENGLISH
-    home = f"/{told['market']}/{told['locale']}" if {"market", "locale"} <= told.keys() else ""
+    language = choose((locale, *accepted), PAGES.languages) or ENGLISH
+    is_place = re.fullmatch(MARKET, market) and re.fullmatch(LOCALE, locale)
+    home = f"/{market}/{locale}" if is_place else ""
     return {"home": home, "locale": language, "speech": language}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from banyan.channels.storefront.desk import BROWSED, Place, Shop
-from banyan.channels.storefront.narrowing import LONGEST_QUERY, Narrowing
+from banyan.channels.storefront.narrowing import Narrowing
 from banyan.kernel.http import Answer, FromPath, Request, get
 from banyan.kernel.page import seen_elsewhere
 from banyan.kernel.paging import BadCursor
@@ -50,7 +50,7 @@ class Lists(Shop):
         path = request.url.path
         try:
             found = await self.search.find(
-                q=asked.q[:LONGEST_QUERY],
+                q=asked.q,
                 category=category,
                 filters=asked.filters(place.market.currency),
                 sort=asked.order,

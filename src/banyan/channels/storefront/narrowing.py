@@ -52,7 +52,7 @@ class Narrowing(Value, frozen=True, kw_only=True):
     """A query, filters such as `color:sage`, a range of prices in major units, an order, a page."""
 
     q: Annotated[str, Meta(max_length=LONGEST_QUERY)] = ""
-    filter: tuple[str, ...] = ()
+    filter: Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=50)] = ()
     least: Amount | None = None
     most: Amount | None = None
     sort: str = ""

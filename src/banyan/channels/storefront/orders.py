@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from banyan.channels.storefront import address
+from banyan import postal
 from banyan.channels.storefront.cart import COOKIE, WithCart, remember
 from banyan.kernel.http import Answer, FromPath, FromQuery, Request, get
 from banyan.kernel.link import Unavailable, spare
@@ -46,8 +46,8 @@ class OrderPage(WithCart):
             order=found,
             payment=payments[0] if payments else None,
             method=await self._title(found.shipping_method, place.locale),
-            shipping=address.written(found.shipping_address, place.locale),
-            billing=address.written(found.billing_address, place.locale),
+            shipping=postal.written(found.shipping_address, place.locale),
+            billing=postal.written(found.billing_address, place.locale),
             reopened=bool(cart and cart.id == found.cart and not cart.order),
             back=back,
             look=look + 1 if look < MOST_LOOKS else 0,

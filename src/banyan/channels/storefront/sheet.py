@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 from msgspec import Meta
 from msgspec.structs import asdict, replace
 
-from banyan.channels.storefront import address
-from banyan.channels.storefront.address import Rules, country_name
+from banyan import postal
 from banyan.channels.storefront.desk import Place
 from banyan.kernel.contract import Value
 from banyan.kernel.form import Flaw, Form
 from banyan.modules.ordering.contract import Cart
+from banyan.postal import Rules, country_name
 from banyan.vocabulary import Address, Email
 
 Intent = Literal["country", "details", "delivery", "order"]
@@ -92,7 +92,7 @@ def read(place: Place, form: Form[Asked]) -> Sheet:
             if field.startswith(f"{name}-")
         }
         part = _part(name, place, told)
-        found, flaws = address.read(told, part.country)
+        found, flaws = postal.read(told, part.country)
         return replace(part, address=found, flaws=flaws)
 
     same, billing = bool(form.text("same")), typed("billing")
@@ -115,7 +115,7 @@ def _part(name: Literal["shipping", "billing"], place: Place, told: Mapping[str,
         name=name,
         country=country,
         countries=tuple(sorted(names, key=lambda pair: pair[1])),
-        rules=address.rules(country),
+        rules=postal.rules(country),
         told=dict(told),
     )
 

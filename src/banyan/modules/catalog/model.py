@@ -43,6 +43,13 @@ HARMLESS_TAGS = {
 }
 HARMLESS_ATTRIBUTES = {"a": {"href", "title"}, "th": {"colspan"}, "td": {"colspan", "rowspan"}}
 HARMLESS_ADDRESSES = {"http", "https", "mailto", "tel"}
+HARMLESS = nh3.Cleaner(
+    tags=HARMLESS_TAGS,
+    attributes=HARMLESS_ATTRIBUTES,
+    url_schemes=HARMLESS_ADDRESSES,
+    link_rel="noopener nofollow",
+)
+PLAIN = nh3.Cleaner(tags=set())
 CLEANINGS = 3
 
 Claim = tuple[Literal["slug", "sku"], str, ProductId]
@@ -54,27 +61,16 @@ ORDER_OF_STATES: tuple[ProductState, ...] = ("draft", "published", "retired")
 def clean(html: str) -> str:
     """Keep the harmless tags of a description; what is clean stays as it is."""
     for _ in range(CLEANINGS):
-        before, html = html, _reduce(html, HARMLESS_TAGS)
+        before, html = html, HARMLESS.clean(html)
         if html == before:
             return html
     # Reading tags that are nested against the rules moves them each time: they are not kept.
-    return _reduce(html, set())
-
-
-def _reduce(html: str, tags: set[str]) -> str:
-    return nh3.clean(
-        html,
-        tags=tags,
-        attributes=HARMLESS_ATTRIBUTES,
-        url_schemes=HARMLESS_ADDRESSES,
-        link_rel="noopener nofollow",
-    )
+    return PLAIN.clean(html)
 
 
 def tidy(products: Sequence[Product]) -> tuple[Product, ...]:
     """Clean the descriptions, and refuse products that contradict themselves or each other."""
-    if len(products) > MOST_PRODUCTS:
-        raise InvalidProduct(pointer="", reason=f"at most {MOST_PRODUCTS} products at once")
+    _refuse_too_many(len(products))
     if twice := _repeated(product.id for product in products):
         raise InvalidProduct(pointer="/id", reason="is given twice", product=twice)
     return tuple(_tidy(product) for product in products)
@@ -82,9 +78,13 @@ def tidy(products: Sequence[Product]) -> tuple[Product, ...]:
 
 def batch(products: Sequence[ProductId]) -> tuple[ProductId, ...]:
     """Name each product once, and not too many."""
-    if len(products) > MOST_PRODUCTS:
-        raise InvalidProduct(pointer="", reason=f"at most {MOST_PRODUCTS} products at once")
+    _refuse_too_many(len(products))
     return tuple(dict.fromkeys(products))
+
+
+def _refuse_too_many(count: int) -> None:
+    if count > MOST_PRODUCTS:
+        raise InvalidProduct(pointer="", reason=f"at most {MOST_PRODUCTS} products at once")
 
 
 def _tidy(product: Product) -> Product:
@@ -173,11 +173,10 @@ def _contradicting_picks(
 ) -> Iterator[tuple[str, str]]:
     """Want one value of each option, and nothing else."""
     for option in product.options:
-        at = pointer("variants", number, "options", option.name)
-        if option.name not in variant.options:
-            yield at, "is missing"
-        elif variant.options[option.name] not in option.values:
-            yield at, f"is not one of {', '.join(option.values)}"
+        if variant.options.get(option.name) not in option.values:
+            missing = option.name not in variant.options
+            reason = "is missing" if missing else f"is not one of {', '.join(option.values)}"
+            yield pointer("variants", number, "options", option.name), reason
     for name in variant.options.keys() - {option.name for option in product.options}:
         yield pointer("variants", number, "options", name), "is no option of the product"
 

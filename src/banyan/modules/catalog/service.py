@@ -185,8 +185,8 @@ class CatalogService(Catalog):
     async def _claim(self, tx: Transaction, products: Sequence[Product]) -> None:
         """Make slugs and SKUs the products' own, before anything is read that depends on it."""
         claims = [claim for product in products for claim in model.claims(product)]
-        await store.claim(tx, claims)
-        if clash := await store.first_clash(tx, claims):
+        fresh = await store.claim(tx, claims)
+        if fresh < len(claims) and (clash := await store.first_clash(tx, claims)):
             what, value, product = clash
             raise Taken(what=what, value=value, product=product)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from banyan.kernel.database import Statements, Transaction, convert, convert_all
+from banyan.kernel.database import Statements, Transaction, convert, convert_all, where
 from banyan.modules.catalog.contract import Attribute, Category, Edited, Product, ProductState
 from banyan.modules.catalog.model import Claim
 from banyan.vocabulary import ProductId
@@ -19,12 +19,12 @@ CATEGORY = "slug, title, parent, position, version"
 ATTRIBUTE = "code, title, kind, unit, choices, words, facet, version"
 
 
-async def claim(tx: Transaction, claims: Iterable[Claim]) -> None:
-    """Note whom slugs and SKUs belong to, unless they have an owner already.
+async def claim(tx: Transaction, claims: Iterable[Claim]) -> int:
+    """Note whom slugs and SKUs belong to, unless they have an owner, and tell how many had none.
 
     Whoever claims the same in this moment waits here for the other.
     """
-    await tx.execute(
+    return await tx.execute(
         "INSERT INTO claims (what, value, product) "
         "SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[]) ORDER BY 1, 2 "
         "ON CONFLICT DO NOTHING",
@@ -108,7 +108,6 @@ async def products_like(
     return convert_all(rows, Product)
 
 
-# Only what is sought stands in the statement, so that its index is found.
 SOUGHT = {
     "q": """NOT EXISTS (
         SELECT FROM unnest({0}::text[]) AS part
@@ -138,18 +137,17 @@ async def edited(
     """List products, those that changed last first; the longest word leads to them."""
     parts = [_part(word) for word in sorted(words, key=len, reverse=True)]
     sought = {"q": parts or None, "state": state, "category": category, "before": before}
-    given = {name: value for name, value in sought.items() if value is not None}
-    conditions = [SOUGHT[name].format(f"${place}") for place, name in enumerate(given, start=2)]
+    those, values = where(SOUGHT, sought)
     rows = await db.all(
         " ".join(
             (
-                f"SELECT {PRODUCT}, changed_at FROM products WHERE",
-                " AND ".join(conditions or ["true"]),
+                f"SELECT {PRODUCT}, changed_at FROM products",
+                those,
                 "ORDER BY changed_at DESC, id DESC LIMIT $1",
             )
         ),
         limit,
-        *given.values(),
+        *values,
     )
     return tuple(Edited(product=convert(row, Product), at=row["changed_at"]) for row in rows)
 

@@ -73,7 +73,7 @@ class Movement(Value, frozen=True, kw_only=True):
     id: UUID
     sku: Sku
     warehouse: WarehouseCode
-    quantity: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
+    quantity: Annotated[int, Meta(ge=-(10**9), le=10**9)]
     reason: Reason
     note: Annotated[str, Meta(max_length=500)] = ""
     at: Moment | None = None

@@ -3,20 +3,90 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID, uuid5
 
+from msgspec.structs import replace
+
+from banyan.kernel.contract import Value
 from banyan.modules.inventory.contract import (
     Held,
     Level,
     Movement,
     NothingMoved,
     OutOfStock,
+    Reservation,
+    ReservationOver,
     StaleLevel,
     StaleWarehouse,
     StockTooLow,
 )
 from banyan.vocabulary import Line, Sku
+
+
+class Wish(Value, frozen=True, kw_only=True):
+    """What somebody asks to be held."""
+
+    reservation: UUID
+    lines: tuple[Line, ...]
+    expires_at: datetime
+
+
+def reserve(
+    wishes: Iterable[Wish], known: Mapping[UUID, Reservation], levels: Iterable[Level]
+) -> tuple[Reservation | OutOfStock | ReservationOver, ...]:
+    """Answer each wish as if it came after those before it, from what they have left."""
+    standing = dict(known)
+    left: dict[Sku, dict[str, Level]] = {}
+    for level in levels:
+        left.setdefault(level.sku, {})[level.warehouse] = level
+
+    def answer(wish: Wish) -> Reservation | OutOfStock | ReservationOver:
+        try:
+            if wish.reservation in standing:
+                return still_standing(wish.reservation, standing)
+            skus = {line.sku: None for line in wish.lines}
+            held = hold([one for sku in skus for one in left.get(sku, {}).values()], wish.lines)
+        except (OutOfStock, ReservationOver) as no:
+            return no
+        for one in held:
+            level = left[one.sku][one.warehouse]
+            left[one.sku][one.warehouse] = replace(
+                level,
+                reserved=level.reserved + one.quantity,
+                available=level.available - one.quantity,
+            )
+        made = Reservation(id=wish.reservation, state="held", held=held, expires_at=wish.expires_at)
+        standing[made.id] = made
+        return made
+
+    return tuple(answer(wish) for wish in wishes)
+
+
+def allocate(
+    ids: Iterable[UUID], known: Mapping[UUID, Reservation]
+) -> tuple[Reservation | ReservationOver, ...]:
+    """Keep for good what is still standing of those that are asked for."""
+
+    def answer(reservation: UUID) -> Reservation | ReservationOver:
+        try:
+            found = still_standing(reservation, known)
+        except ReservationOver as no:
+            return no
+        return (
+            replace(found, state="allocated", expires_at=None) if found.state == "held" else found
+        )
+
+    return tuple(answer(reservation) for reservation in ids)
+
+
+def still_standing(reservation: UUID, known: Mapping[UUID, Reservation]) -> Reservation:
+    """Find a reservation that is neither unknown nor given up."""
+    found = known.get(reservation)
+    if found is None or found.state == "released":
+        raise ReservationOver(reservation=reservation)
+    return found
 
 
 def hold(levels: Sequence[Level], lines: Iterable[Line]) -> tuple[Held, ...]:
@@ -36,12 +106,11 @@ def hold(levels: Sequence[Level], lines: Iterable[Line]) -> tuple[Held, ...]:
 
 
 def _hold_one(sku: Sku, quantity: int, levels: Sequence[Level]) -> Iterable[Held]:
-    taken: Counter[str] = Counter()
+    taken: dict[str, int] = {}
     left = quantity
     for level in levels:
-        take = min(left, max(level.available, 0))
-        taken[level.warehouse] += take
-        left -= take
+        taken[level.warehouse] = min(left, max(level.available, 0))
+        left -= taken[level.warehouse]
     if left:
         patient = next((level.warehouse for level in levels if level.backorder), None)
         if patient is None:
@@ -52,11 +121,12 @@ def _hold_one(sku: Sku, quantity: int, levels: Sequence[Level]) -> Iterable[Held
 
 def refuse_too_low(levels: Iterable[Level], changes: Iterable[Held]) -> None:
     """Refuse to take away more than is there, or what is held for orders."""
-    there = {(level.sku, level.warehouse): level for level in levels}
+    free = {
+        (level.sku, level.warehouse): level.on_hand - (0 if level.backorder else level.reserved)
+        for level in levels
+    }
     for change in changes:
-        level = there[change.sku, change.warehouse]
-        promised = 0 if level.backorder else level.reserved
-        if change.quantity < 0 and level.on_hand + change.quantity < promised:
+        if change.quantity < -free.get((change.sku, change.warehouse), 0):
             raise StockTooLow(sku=change.sku, warehouse=change.warehouse)
 
 
@@ -74,11 +144,20 @@ def refuse_stale(
         raise stale(version=version)
 
 
-def differences(levels: Iterable[Level], counted: Iterable[Held]) -> tuple[tuple[Held, int], ...]:
+def counted_last(counted: Iterable[Held]) -> tuple[Held, ...]:
+    """Keep what was counted last, where a SKU was counted twice in one warehouse."""
+    return tuple({(one.sku, one.warehouse): one for one in counted}.values())
+
+
+def differences(levels: Iterable[Level], counted: Iterable[Held]) -> tuple[Held, ...]:
     """Tell by how much a count differs from what was believed to be there."""
     believed = {(level.sku, level.warehouse): level.on_hand for level in levels}
-    found = [(c, c.quantity - believed.get((c.sku, c.warehouse), 0)) for c in counted]
-    return tuple((c, change) for c, change in found if change)
+    changes = [
+        Held(sku=c.sku, warehouse=c.warehouse, quantity=c.quantity - on_hand)
+        for c in counted
+        if c.quantity != (on_hand := believed.get((c.sku, c.warehouse), 0))
+    ]
+    return tuple(changes)
 
 
 def without_repeats(movements: Sequence[Movement]) -> tuple[Movement, ...]:

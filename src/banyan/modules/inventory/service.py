@@ -9,8 +9,10 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from banyan.kernel.clock import Clock
-from banyan.kernel.database import Database, Transaction
+from banyan.kernel.contract import Problem
+from banyan.kernel.database import Database, Overtaken, Transaction, UniqueViolation
 from banyan.kernel.ids import Ids
+from banyan.kernel.together import Together
 from banyan.modules.inventory import model, store
 from banyan.modules.inventory.contract import (
     Availability,
@@ -21,7 +23,6 @@ from banyan.modules.inventory.contract import (
     Reason,
     Reservation,
     ReservationExpired,
-    ReservationOver,
     StaleLevel,
     StaleWarehouse,
     StockChanged,
@@ -41,35 +42,28 @@ class InventoryService(Inventory):
         self.db = db
         self.clock = clock
         self.ids = ids
+        self._reserving = Together(db, self._reserve)
+        self._allocating = Together(db, self._allocate)
 
     async def reserve(
         self, *, reservation: UUID, lines: tuple[Line, ...], minutes: int = 30
     ) -> Reservation:
         expires_at = self.clock.now() + timedelta(minutes=minutes)
-        async with self.db.begin() as tx:
-            if not await store.claim_reservation(tx, reservation, expires_at):
-                return await self._standing(tx, reservation)
-            levels = await store.lock_levels(tx, [line.sku for line in lines], for_sale=True)
-            held = model.hold(levels, lines)
-            await store.keep(tx, reservation, held)
-            await self._tell(tx, [one.sku for one in held])
-        return Reservation(id=reservation, state="held", held=held, expires_at=expires_at)
+        return await self._reserving(
+            model.Wish(reservation=reservation, lines=lines, expires_at=expires_at)
+        )
 
     async def release(self, *, reservation: UUID) -> None:
         async with self.db.begin() as tx:
             if await store.mark_released(tx, reservation):
                 return
-            known = await store.lock_reservation(tx, reservation)
-            if known and known.state in ("held", "allocated"):
-                await self._give_back(tx, [known])
+            known = await store.lock_reservations(tx, [reservation])
+            kept = [one for one in known.values() if one.state in ("held", "allocated")]
+            if kept:
+                await self._give_back(tx, kept)
 
     async def allocate(self, *, reservation: UUID) -> Reservation:
-        async with self.db.begin() as tx:
-            known = await self._standing(tx, reservation)
-            if known.state == "held":
-                await store.set_state(tx, [reservation], "allocated")
-                known = replace(known, state="allocated", expires_at=None)
-        return known
+        return await self._allocating(reservation)
 
     async def ship(self, *, reservation: UUID) -> Reservation:
         async with self.db.begin() as tx:
@@ -139,13 +133,15 @@ class InventoryService(Inventory):
         return await self.move(movements=model.transferred(transfer, lines, source, target, note))
 
     async def count(self, *, levels: tuple[Held, ...], note: str = "") -> tuple[Movement, ...]:
+        counted = model.counted_last(levels)
         async with self.db.begin() as tx:
-            await self._make_room(tx, [(one.sku, one.warehouse) for one in levels])
-            believed = await store.lock_levels(tx, [one.sku for one in levels])
-            found = model.differences(believed, levels)
-            moved = await self._move(
-                tx, [self._movement("adjusted", c, change, note) for c, change in found]
-            )
+            await self._enter(tx, [(one.sku, one.warehouse) for one in counted])
+            believed = await store.lock_levels(tx, [one.sku for one in counted])
+            changes = model.differences(believed, counted)
+            model.refuse_too_low(believed, changes)
+            await store.set_levels(tx, counted)
+            found = [self._movement("adjusted", one, one.quantity, note) for one in changes]
+            moved = await store.add_movements(tx, found, self.clock.now())
             await self._tell(tx, [one.sku for one in moved])
         return moved
 
@@ -228,10 +224,37 @@ class InventoryService(Inventory):
         return next(level for level in levels if level.warehouse == warehouse)
 
     async def _standing(self, tx: Transaction, reservation: UUID) -> Reservation:
-        known = await store.lock_reservation(tx, reservation)
-        if known is None or known.state == "released":
-            raise ReservationOver(reservation=reservation)
-        return known
+        return model.still_standing(reservation, await store.lock_reservations(tx, [reservation]))
+
+    async def _reserve(
+        self, tx: Transaction, wishes: Sequence[model.Wish]
+    ) -> Sequence[Reservation | Problem]:
+        """Answer wishes that came at the same time, by as many statements as one takes."""
+        known = await store.lock_reservations(tx, [wish.reservation for wish in wishes])
+        wanted = {line.sku for wish in wishes for line in wish.lines}
+        levels = await store.lock_levels(tx, [*wanted], for_sale=True)
+        answers = model.reserve(wishes, known, levels)
+        made = {
+            one.id: one for one in answers if isinstance(one, Reservation) and one.id not in known
+        }
+        if made:
+            try:
+                changed = await store.keep(tx, [*made.values()])
+            except UniqueViolation as first:
+                raise Overtaken from first
+            if changed:
+                tx.tell(StockChanged(levels=changed))
+        return answers
+
+    async def _allocate(
+        self, tx: Transaction, ids: Sequence[UUID]
+    ) -> Sequence[Reservation | Problem]:
+        known = await store.lock_reservations(tx, ids)
+        answers = model.allocate(ids, known)
+        held = [one.id for one in known.values() if one.state == "held"]
+        if held:
+            await store.set_state(tx, held, "allocated")
+        return answers
 
     async def _give_back(self, tx: Transaction, reservations: Sequence[Reservation]) -> None:
         held = model.added(one for known in reservations for one in known.held)
@@ -241,13 +264,17 @@ class InventoryService(Inventory):
         await self._tell(tx, [one.sku for one in held])
 
     async def _make_room(self, tx: Transaction, places: Sequence[tuple[Sku, str]]) -> None:
-        """Let SKUs be counted in warehouses where they have not been before."""
+        """Let SKUs be moved in warehouses where they have not been before."""
+        await self._enter(tx, places)
+        await store.add_levels(tx, places)
+
+    async def _enter(self, tx: Transaction, places: Sequence[tuple[Sku, str]]) -> None:
+        """Be the only one who may bring SKUs to warehouses where they have not been before."""
         known = {warehouse.code for warehouse in await store.warehouses(tx)}
         for _, warehouse in places:
             if warehouse not in known:
                 raise UnknownWarehouse(warehouse=warehouse)
         await store.lock_skus(tx, [sku for sku, _ in places])
-        await store.add_levels(tx, places)
 
     async def _move(self, tx: Transaction, movements: Sequence[Movement]) -> tuple[Movement, ...]:
         """Record movements that are new, and change the levels by them."""

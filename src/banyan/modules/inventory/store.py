@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from banyan.kernel.database import Statements, Transaction, convert, convert_all
 from banyan.modules.inventory.contract import (
     Availability,
@@ -30,16 +32,28 @@ RESERVATION = """
     FROM reservations"""
 
 
-async def claim_reservation(tx: Transaction, reservation: UUID, expires_at: datetime) -> bool:
-    """Be the first to use the id of a reservation; a concurrent second waits here for the first."""
-    return bool(
-        await tx.value(
-            "INSERT INTO reservations (id, state, expires_at) VALUES ($1, 'held', $2) "
-            "ON CONFLICT DO NOTHING RETURNING true",
-            reservation,
-            expires_at,
-        )
-    )
+KEEP = """
+    WITH made AS (
+        INSERT INTO reservations (id, state, expires_at)
+        SELECT id, 'held', expires_at
+        FROM unnest($1::uuid[], $2::timestamptz[]) AS made (id, expires_at)),
+    kept AS (
+        INSERT INTO held (reservation, sku, warehouse, quantity)
+        SELECT * FROM unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[])),
+    change AS (
+        SELECT sku, warehouse, sum(quantity)::bigint AS quantity
+        FROM unnest($4::text[], $5::text[], $6::bigint[]) AS held (sku, warehouse, quantity)
+        GROUP BY sku, warehouse),
+    changed AS (
+        UPDATE levels SET reserved = reserved + change.quantity, version = version + 1
+        FROM change WHERE levels.sku = change.sku AND levels.warehouse = change.warehouse)
+    SELECT sku,
+        coalesce(sum(on_hand - reserved - coalesce(change.quantity, 0)) FILTER (WHERE active), 0)
+            ::bigint AS available,
+        coalesce(bool_or(backorder) FILTER (WHERE active), false) AS backorder,
+        (sum(levels.version) + count(change.quantity))::bigint AS version
+    FROM levels JOIN warehouses ON code = warehouse LEFT JOIN change USING (sku, warehouse)
+    WHERE sku = ANY($4) GROUP BY sku ORDER BY sku"""
 
 
 async def mark_released(tx: Transaction, reservation: UUID) -> bool:
@@ -53,10 +67,10 @@ async def mark_released(tx: Transaction, reservation: UUID) -> bool:
     )
 
 
-async def lock_reservation(tx: Transaction, reservation: UUID) -> Reservation | None:
-    """Read a reservation that is about to change; others wait for us."""
-    row = await tx.one(f"{RESERVATION} WHERE id = $1 FOR UPDATE", reservation)
-    return convert(row, Reservation) if row else None
+async def lock_reservations(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, Reservation]:
+    """Read those reservations that are known and about to change; others wait for us."""
+    rows = await tx.all(f"{RESERVATION} WHERE id = ANY($1) ORDER BY id FOR UPDATE", ids)
+    return {known.id: known for known in convert_all(rows, Reservation)}
 
 
 async def lock_expired(tx: Transaction, now: datetime, limit: int) -> tuple[Reservation, ...]:
@@ -102,19 +116,22 @@ async def lock_levels(
     return convert_all(rows, Level)
 
 
-async def keep(tx: Transaction, reservation: UUID, held: Sequence[Held]) -> None:
-    """Write down what a reservation holds, and count it as reserved: one statement for both."""
-    await tx.execute(
-        "WITH kept AS (INSERT INTO held (reservation, sku, warehouse, quantity) "
-        "SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[]) "
-        "RETURNING sku, warehouse, quantity) "
-        "UPDATE levels SET reserved = levels.reserved + kept.quantity, version = version + 1 "
-        "FROM kept WHERE levels.sku = kept.sku AND levels.warehouse = kept.warehouse",
-        reservation,
-        [one.sku for one in held],
-        [one.warehouse for one in held],
-        [one.quantity for one in held],
+async def keep(tx: Transaction, made: Sequence[Reservation]) -> tuple[StockLevel, ...]:
+    """Write down reservations and what they hold, count that as reserved, and add up what is left.
+
+    All in one statement, which sees what was there before: the levels must be locked.
+    """
+    held = [(known.id, one) for known in made for one in known.held]
+    rows = await tx.all(
+        KEEP,
+        [known.id for known in made],
+        [known.expires_at for known in made],
+        [reservation for reservation, _ in held],
+        [one.sku for _, one in held],
+        [one.warehouse for _, one in held],
+        [one.quantity for _, one in held],
     )
+    return convert_all(rows, StockLevel)
 
 
 async def change_levels(
@@ -153,6 +170,20 @@ async def add_levels(tx: Transaction, places: Sequence[tuple[Sku, str]]) -> None
     )
 
 
+async def set_levels(tx: Transaction, counted: Sequence[Held]) -> None:
+    """Set what is on hand, also where a SKU has not been before."""
+    await tx.execute(
+        "INSERT INTO levels (sku, warehouse, on_hand) "
+        "SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) "
+        "ON CONFLICT (sku, warehouse) DO UPDATE "
+        "SET on_hand = excluded.on_hand, version = levels.version + 1 "
+        "WHERE levels.on_hand <> excluded.on_hand",
+        [one.sku for one in counted],
+        [one.warehouse for one in counted],
+        [one.quantity for one in counted],
+    )
+
+
 async def add_movements(
     tx: Transaction, movements: Sequence[Movement], now: datetime
 ) -> tuple[Movement, ...]:
@@ -161,7 +192,7 @@ async def add_movements(
         "INSERT INTO movements (id, sku, warehouse, quantity, reason, note, at) "
         "SELECT *, $7::timestamptz FROM "
         "unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[]) "
-        "ON CONFLICT DO NOTHING RETURNING id, sku, warehouse, quantity, reason, note, at",
+        "ON CONFLICT DO NOTHING RETURNING id",
         [one.id for one in movements],
         [one.sku for one in movements],
         [one.warehouse for one in movements],
@@ -170,7 +201,8 @@ async def add_movements(
         [one.note for one in movements],
         now,
     )
-    return convert_all(rows, Movement)
+    fresh = {row["id"] for row in rows}
+    return tuple(replace(one, at=now) for one in movements if one.id in fresh)
 
 
 async def movements_by_id(db: Statements, ids: Sequence[UUID]) -> tuple[Movement, ...]:

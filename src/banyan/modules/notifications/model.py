@@ -6,17 +6,16 @@ the words of the template.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from functools import cache
 from uuid import UUID
 
-import babel
 from babel.dates import format_date
 from babel.numbers import format_currency
 
+from banyan import postal
 from banyan.kernel.contract import Value
-from banyan.kernel.language import negotiate
+from banyan.kernel.language import manner, negotiate
 from banyan.kernel.template import Templates
 from banyan.modules.notifications.contract import MessageState, Preview
 from banyan.modules.ordering.contract import Order, OrderLine, Totals
@@ -25,8 +24,6 @@ from banyan.vocabulary import Address, Money
 TEMPLATES = Templates("banyan.modules.notifications")
 ORDER_CONFIRMED = "order_confirmed"
 DEFAULT_LANGUAGE = "en"
-CODE_AFTER_REGION = ("AU", "CA", "US")
-"""Where an address ends as in `Juneau, AK 99801`; elsewhere the code comes first."""
 
 
 class Recipient(Value, frozen=True, kw_only=True):
@@ -85,7 +82,9 @@ def next_sending(letter: Letter) -> int:
 def write(letter: Letter, *, shop: str, timezone: tzinfo) -> Preview:
     """Write a letter in its reader's language, with money and dates as they are written there."""
     language = _language(letter)
-    style = _style(letter.locale, language)
+    # Numbers are written as in the reader's country, unless the words are in another language.
+    locale = letter.locale if letter.locale.split("-")[0].lower() == language else language
+    style, to = manner(locale), letter.recipient
 
     def money(amount: Money) -> str:
         return format_currency(amount.major(), amount.currency, locale=style)
@@ -101,8 +100,8 @@ def write(letter: Letter, *, shop: str, timezone: tzinfo) -> Preview:
             language=language,
             shop=shop,
             facts=letter.facts,
-            recipient=letter.recipient,
-            address_lines=tuple(_lines(letter.recipient, style)),
+            recipient=to,
+            address_lines=postal.written(to.address, locale) if to else (),
             money=money,
             date=date,
         )
@@ -124,26 +123,3 @@ def _words(template: str) -> str:
 
 def _language(letter: Letter) -> str:
     return negotiate(letter.locale, languages(letter.template), DEFAULT_LANGUAGE)
-
-
-def _style(locale: str, language: str) -> babel.Locale:
-    """Write numbers as in the reader's country, unless the words are in another language."""
-    if locale.partition("-")[0].lower() == language:
-        try:
-            return babel.Locale.parse(locale, sep="-")
-        except (babel.UnknownLocaleError, ValueError):
-            pass
-    return babel.Locale.parse(language)
-
-
-def _lines(recipient: Recipient | None, style: babel.Locale) -> Iterator[str]:
-    """Put an address as it stands on a parcel."""
-    if recipient is None:
-        return
-    to = recipient.address
-    if to.country in CODE_AFTER_REGION:
-        place = f"{to.city}, {to.region} {to.postal_code}".replace(",  ", ", ")
-    else:
-        place = f"{to.postal_code} {to.city}" + (f" ({to.region})" if to.region else "")
-    country = style.territories.get(to.country, to.country)
-    yield from filter(None, (to.name, to.company, to.street, to.street2, place.strip(), country))

@@ -353,7 +353,7 @@ class Ordering(Protocol):
         coupons: tuple[str, ...] = (),
         expected: int | None = None,
     ) -> Cart:
-        """Fill in what an order needs; what is not given stays. Totals get final when possible."""
+        """Fill in what an order needs. The rest stays; a shipping method that fits no more goes."""
 
     @query
     @raises(UnknownCart)

@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 from uuid import UUID
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from banyan.kernel.contract import Value
 from banyan.kernel.http import (
@@ -182,7 +183,7 @@ class Carts(Controller):
     async def check_out(self, cart: FromPath[CartId], data: JSONBody[Checkout]) -> Answer[Ordered]:
         """Order what is in a cart."""
         order = await self.ordering.check_out(cart=cart, payment=data.payment)
-        return tagged(Ordered(order=order), order.version, locale=order.locale)
+        return tagged(Ordered(order=_for_shopper(order)), order.version, locale=order.locale)
 
 
 class Orders(Controller):
@@ -196,7 +197,7 @@ class Orders(Controller):
     async def show(self, order: FromPath[OrderId]) -> Answer[Order]:
         """Show an order."""
         found = await self.ordering.order(order=order)
-        return _shown(found)
+        return _shown(_for_shopper(found))
 
 
 class OrdersAdmin(Controller):
@@ -268,6 +269,11 @@ class OrdersAdmin(Controller):
 def _in_utc(moment: datetime) -> datetime:
     """Take a time that does not say where it is for one in UTC."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _for_shopper(order: Order) -> Order:
+    """Leave out why the shop canceled an order: that is said among those who run it."""
+    return replace(order, cancel_reason=None)
 
 
 def _shown(thing: Shown) -> Answer[Shown]:

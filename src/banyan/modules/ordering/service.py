@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
-from banyan.kernel.clock import Clock
+from banyan.kernel.clock import Clock, time_zones
 from banyan.kernel.database import Database
 from banyan.kernel.driver import Running, Sagas
 from banyan.kernel.ids import Ids
@@ -32,6 +31,7 @@ from banyan.modules.ordering.contract import (
     StaleCart,
     UnknownCoupon,
     UnknownPaymentToken,
+    UnknownShippingMethod,
     UnknownTimeZone,
 )
 from banyan.modules.ordering.sagas import PAYMENT_NEWS, CancelOrder, CheckOut
@@ -145,7 +145,8 @@ class OrderingService(Ordering):
                 shipping_address=shipping_address,
                 billing_address=billing_address,
                 shipping_method=shipping_method,
-            )
+            ),
+            method_asked=shipping_method is not None,
         )
         async with self.db.begin() as tx:
             now = await carts.lock_cart(tx, cart)
@@ -262,20 +263,29 @@ class OrderingService(Ordering):
             yield found
             sought = replace(sought, before=found[-1].id)
 
-    async def _priced(self, cart: Cart) -> Cart:
-        """Ask what the cart costs where it goes to, as soon as that is known."""
-        if not cart.lines or not cart.shipping_address:
+    async def _priced(self, cart: Cart, *, method_asked: bool) -> Cart:
+        """Ask what the cart costs where it goes to, as soon as that is known.
+
+        A way of shipping that was chosen before, and can be had no longer, is dropped.
+        """
+        address = cart.shipping_address
+        if not cart.lines or not address:
             return cart
         rate = None
         if cart.shipping_method:
-            rate = model.choose_rate(await self._rates(cart), cart.shipping_method)
+            try:
+                rate = model.choose_rate(await self._rates(cart), cart.shipping_method)
+            except UnknownShippingMethod:
+                if method_asked:
+                    raise
+                cart = replace(cart, shipping_method=None)
         try:
             quote = await self.pricing.quote(
                 market=cart.market,
                 lines=model.lines_of(cart.lines),
                 shipping=rate.price if rate else None,
-                country=cart.shipping_address.country,
-                region=cart.shipping_address.region,
+                country=address.country,
+                region=address.region,
             )
         except UnknownMarket as no:
             raise MarketClosed(market=no.market) from no
@@ -305,7 +315,5 @@ class OrderingService(Ordering):
 
 
 def _refuse_unknown_zone(zone: str) -> None:
-    try:
-        ZoneInfo(zone)
-    except (LookupError, OSError, ValueError):
-        raise UnknownTimeZone from None
+    if zone not in time_zones():
+        raise UnknownTimeZone

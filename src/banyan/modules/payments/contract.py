@@ -87,6 +87,10 @@ class HostedField(Value, frozen=True, kw_only=True):
     attacked to show another field: its policy names `origin` as the only one to be framed, and
     nothing but the shop's own scripts runs beside it (SAQ A, eligibility and 11.6.1).
 
+    Where the bank asks the shopper to confirm a payment, a checkout leads there at once if that is
+    at `origin`, too: browsers let a form lead only where its page said (CSP `form-action`).
+    Elsewhere leads a link on the page of the order.
+
     The provider remembers the card under `token`, and that is what a checkout carries. Nobody can
     guess it, and it pays once: another checkout takes another.
     """

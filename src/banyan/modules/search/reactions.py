@@ -1,4 +1,7 @@
-"""What search does when it hears of products, prices and stock: note the fact, make anew."""
+"""What search does when it hears of products, prices and stock: note the fact, make anew.
+
+A hundred events that are heard together are noted one by one, and what they concern is made once.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ async def product_published(service: SearchService, event: ProductPublished) -> 
     async with service.db.begin() as tx:
         await facts.take_turns(tx)
         concerned = await facts.keep_product(tx, event.product, service.clock.now())
-        await documents.refresh(tx, concerned)
+        tx.at_last(documents.refresh, concerned)
 
 
 async def product_retired(service: SearchService, event: ProductRetired) -> None:
@@ -28,7 +31,7 @@ async def product_retired(service: SearchService, event: ProductRetired) -> None
     async with service.db.begin() as tx:
         await facts.take_turns(tx)
         concerned = await facts.forget_product(tx, event.product, event.version)
-        await documents.refresh(tx, concerned)
+        tx.at_last(documents.refresh, concerned)
 
 
 async def categories_changed(service: SearchService, event: CategoriesChanged) -> None:
@@ -39,7 +42,7 @@ async def categories_changed(service: SearchService, event: CategoriesChanged) -
             paths = model.paths(event.categories)
             tree = model.in_order(event.categories, paths)
             concerned = await facts.keep_categories(tx, tree, paths)
-            await documents.refresh(tx, concerned)
+            tx.at_last(documents.refresh, concerned)
 
 
 async def attributes_changed(service: SearchService, event: AttributesChanged) -> None:
@@ -48,7 +51,7 @@ async def attributes_changed(service: SearchService, event: AttributesChanged) -
         await facts.take_turns(tx)
         if await facts.keep_version(tx, "attributes", event.version):
             concerned = await facts.keep_attributes(tx, event.attributes)
-            await documents.refresh(tx, concerned)
+            tx.at_last(documents.refresh, concerned)
 
 
 async def market_changed(service: SearchService, event: MarketChanged) -> None:
@@ -56,7 +59,7 @@ async def market_changed(service: SearchService, event: MarketChanged) -> None:
     async with service.db.begin() as tx:
         await facts.take_turns(tx)
         if await facts.keep_market(tx, event.market):
-            await documents.refresh(tx, await documents.in_other_languages(tx))
+            tx.at_last(documents.refresh, await documents.in_other_languages(tx))
 
 
 async def prices_changed(service: SearchService, event: PricesChanged) -> None:
@@ -64,7 +67,7 @@ async def prices_changed(service: SearchService, event: PricesChanged) -> None:
     async with service.db.begin() as tx:
         await facts.take_turns(tx)
         concerned = await facts.keep_offers(tx, event.skus, event.offers, event.version)
-        await documents.refresh_listings(tx, concerned)
+        tx.at_last(documents.refresh_listings, concerned)
 
 
 async def stock_changed(service: SearchService, event: StockChanged) -> None:
@@ -72,4 +75,4 @@ async def stock_changed(service: SearchService, event: StockChanged) -> None:
     async with service.db.begin() as tx:
         await facts.take_turns(tx)
         concerned = await facts.keep_stock(tx, event.levels, few=service.settings.few)
-        await documents.refresh_listings(tx, concerned)
+        tx.at_last(documents.refresh_listings, concerned)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from email import policy
-from email.headerregistry import Address
+from email.header import Header
+from email.headerregistry import Address, HeaderRegistry, UniqueSingleAddressHeader
 from email.message import EmailMessage
 
 from banyan.modules.notifications.ports import Mail
@@ -12,13 +13,15 @@ from banyan.modules.notifications.ports import Mail
 _ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
 _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _DOMAIN = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.ASCII | re.IGNORECASE)
+_PLAIN = re.compile(r"[A-Za-z0-9 ]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def compose(mail: Mail, sender: Address) -> EmailMessage:
     """Write a mail with its HTML and its twin in plain text; ValueError if that cannot be done."""
     recipient = address_of(mail.recipient)
-    message = EmailMessage(policy.SMTP if recipient.addr_spec.isascii() else policy.SMTPUTF8)
+    spelling = policy.SMTP if recipient.addr_spec.isascii() else policy.SMTPUTF8
+    message = EmailMessage(spelling.clone(header_factory=_HEADERS))
     message["From"] = sender
     message["To"] = recipient
     message["Subject"] = _one_line(mail.subject)
@@ -38,6 +41,28 @@ def address_of(text: str, name: str = "") -> Address:
     if not (_LOCAL.fullmatch(local) and _DOMAIN.fullmatch(domain)):
         raise ValueError("This is no address.")
     return Address(_one_line(name), local, domain)
+
+
+class _Sender(UniqueSingleAddressHeader):
+    """Whom a mail is from. A name that is not plain words travels in encoded words (RFC 2047).
+
+    Python quotes such a name, and loses the quotes where it folds the line.
+    """
+
+    name: str
+
+    def fold(self, *, policy: policy.Policy) -> str:
+        """Write the header, in as many lines as it needs."""
+        (sender,) = self.addresses
+        written = Header(header_name=self.name)
+        if name := sender.display_name:
+            written.append(name, "us-ascii" if _PLAIN.fullmatch(name) else "utf-8")
+        written.append(f"<{sender.addr_spec}>")
+        return f"{self.name}: {written.encode(linesep=policy.linesep)}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("from", _Sender)  # type: ignore[arg-type]  # the registry adds BaseHeader
 
 
 def _one_line(text: str) -> str:

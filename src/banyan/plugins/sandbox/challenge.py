@@ -11,10 +11,10 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, Parameter
 
 from banyan.plugins.sandbox.bank import Bank
-from banyan.plugins.sandbox.pages import brand_name, page
+from banyan.plugins.sandbox.pages import page, spoken
+from banyan.plugins.sandbox.typed import BRAND_NAMES
 from banyan.plugins.sandbox.values import Asked, Money, Payment
 from banyan.plugins.sandbox.webhooks import Courier
-from banyan.plugins.sandbox.words import Words, spoken_to
 
 # Only the bank's own id opens the page: a merchant's reference could be guessed.
 PaymentId = Annotated[str, Parameter(pattern=r"\Apay_[0-9a-f]{24}\Z")]
@@ -51,26 +51,27 @@ async def hear(
 
 
 def _page(payment: Payment, request: Asking) -> Response[str]:
-    words = spoken_to(request.headers.get("accept-language", ""))
+    locale = spoken(request.headers.get("accept-language"))
     home = urlsplit(payment.return_url or "")
     card = payment.card
     return page(
         "challenge.html",
-        words,
+        locale,
         {
             "payment": payment,
             "shop": home.netloc,
-            "amount": _written(payment.amount, words),
-            "card": f"{brand_name(card, words)} •••• {card.last4}" if card else "",
+            "amount": _written(payment.amount, locale),
+            "card": card,
+            "brand_name": BRAND_NAMES.get(card.brand, "") if card else "",
             "back": _way_back(payment),
         },
         leads_to=f"{home.scheme}://{home.netloc}" if home.netloc else "",
     )
 
 
-def _written(money: Money, words: Words) -> str:
+def _written(money: Money, locale: str) -> str:
     amount = Decimal(money.amount).scaleb(-get_currency_precision(money.currency))
-    return format_currency(amount, money.currency, locale=words.language)
+    return format_currency(amount, money.currency, locale=locale)
 
 
 def _way_back(payment: Payment) -> str:

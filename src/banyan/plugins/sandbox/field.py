@@ -10,13 +10,12 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, Parameter
 
 from banyan.kernel.language import LOCALE
-from banyan.plugins.sandbox import form
+from banyan.plugins.sandbox import typed
 from banyan.plugins.sandbox.cards import FIELD_TOKEN, Cards
-from banyan.plugins.sandbox.form import BRANDS, NUMBERS, Typed
-from banyan.plugins.sandbox.pages import BRAND_NAMES, brand_name, page
+from banyan.plugins.sandbox.pages import page, spoken
 from banyan.plugins.sandbox.problems import TokenUsed
+from banyan.plugins.sandbox.typed import BRAND_NAMES, BRANDS, NUMBERS, Typed
 from banyan.plugins.sandbox.values import Value
-from banyan.plugins.sandbox.words import Words, spoken_to
 
 FieldToken = Annotated[str, Parameter(pattern=FIELD_TOKEN)]
 Theme = Literal["auto", "light", "dark"]
@@ -28,18 +27,18 @@ Tag = Annotated[str | None, Parameter(pattern=LOCALE)]
 
 
 class Frame(Value, frozen=True, kw_only=True):
-    """Where the field is shown: by pages of which origin, in which words, light or dark.
+    """Where the field is shown: by pages of which origin, in which language, light or dark.
 
     Without an origin no page may frame it, and none is told anything.
     """
 
     origin: str | None
-    words: Words
+    locale: str
     theme: Theme
 
     def address(self, token: str, **more: str) -> str:
         """Lead to the field again, from a page of the field."""
-        told = {"origin": self.origin, "locale": self.words.language, "theme": self.theme, **more}
+        told = {"origin": self.origin, "locale": self.locale, "theme": self.theme, **more}
         return f"{token}?{urlencode({name: value for name, value in told.items() if value})}"
 
 
@@ -50,8 +49,8 @@ def frame(
     theme: Theme = "auto",
 ) -> Frame:
     """Learn from a request where the field is shown."""
-    words = spoken_to(locale or "", request.headers.get("accept-language", ""))
-    return Frame(origin=origin, words=words, theme=theme)
+    language = spoken(locale, request.headers.get("accept-language"))
+    return Frame(origin=origin, locale=language, theme=theme)
 
 
 @get("/fields/{token:str}")
@@ -69,7 +68,7 @@ async def show(
         frame,
         state="saved",
         card=card,
-        brand_name=brand_name(card, frame.words),
+        brand_name=BRAND_NAMES.get(card.brand, ""),
         expires=f"{card.exp[5:]} / {card.exp[2:4]}",
         another=frame.address(token, another="yes"),
     )
@@ -84,17 +83,17 @@ async def save(
     data: Annotated[Typed, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[str]:
     """Keep a card under the token; what is wrong is said at its field."""
-    if wrong := form.flaws(data, today=today):
+    if wrong := typed.flaws(data, today=today):
         return _form(frame, token, data, wrong)
     try:
-        cards.keep(token, form.card(data), behavior=form.behavior(data))
+        cards.keep(token, typed.card(data), behavior=typed.behavior(data))
     except TokenUsed:
         return _used(frame, status=409)
     headers = {"location": frame.address(token), "cache-control": "no-store"}
     return Response("", status_code=303, headers=headers)
 
 
-def _form(frame: Frame, token: str, typed: Typed, wrong: dict[str, str]) -> Response[str]:
+def _form(frame: Frame, token: str, card: Typed, wrong: dict[str, str]) -> Response[str]:
     """Ask for a card. Everything may be corrected, but the security code is typed anew."""
     return _page(
         "field.html",
@@ -102,8 +101,8 @@ def _form(frame: Frame, token: str, typed: Typed, wrong: dict[str, str]) -> Resp
         state="invalid" if wrong else "empty",
         status=422 if wrong else 200,
         action=frame.address(token),
-        typed=typed,
-        flaws={field: frame.words.flaws[flaw] for field, flaw in wrong.items()},
+        typed=card,
+        flaws=wrong,
         brands=[(BRANDS[code], name) for code, name in BRAND_NAMES.items()],
         numbers={_spaced(number): like for number, like in NUMBERS.items()},
     )
@@ -118,7 +117,7 @@ def _page(
 ) -> Response[str]:
     return page(
         template,
-        frame.words,
+        frame.locale,
         {"origin": frame.origin, "theme": frame.theme, "state": state, **values},
         framed_by=frame.origin or "'none'",
         status=status,

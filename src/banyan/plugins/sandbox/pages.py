@@ -6,20 +6,15 @@ from typing import Literal
 
 from litestar import MediaType, Response, get
 
+from banyan.kernel.language import negotiate
 from banyan.kernel.template import Templates
-from banyan.plugins.sandbox.form import OTHER_BRAND
-from banyan.plugins.sandbox.values import Card
-from banyan.plugins.sandbox.words import Words
+from banyan.kernel.words import ENGLISH, Words
 
-BRAND_NAMES = {
-    "visa": "Visa",
-    "mastercard": "Mastercard",
-    "amex": "Amex",
-    "discover": "Discover",
-}
 KINDS = {"bank.css": "text/css", "field.js": "text/javascript"}
 
-_TEMPLATES = Templates("banyan.plugins.sandbox")
+_PACKAGE = "banyan.plugins.sandbox"
+_WORDS = Words(_PACKAGE)
+_TEMPLATES = Templates(_PACKAGE, words=_WORDS)
 _ASSETS = Path(__file__).with_name("assets")
 
 
@@ -35,7 +30,7 @@ def asset(name: Literal["bank.css", "field.js"]) -> Response[bytes]:
 
 def page(
     template: str,
-    words: Words,
+    locale: str,
     values: Mapping[str, object],
     *,
     framed_by: str = "'none'",
@@ -51,12 +46,12 @@ def page(
         f" frame-ancestors {framed_by}; form-action 'self' {leads_to}".rstrip()
     )
     return Response(
-        _TEMPLATES.render(template, words=words, **values),
+        _TEMPLATES.render(template, locale=locale, **values),
         status_code=status,
         media_type=MediaType.HTML,
         headers={
             "content-security-policy": policy,
-            "content-language": words.language,
+            "content-language": locale,
             "cache-control": "no-store",
             "referrer-policy": "no-referrer",
             "x-content-type-options": "nosniff",
@@ -64,6 +59,6 @@ def page(
     )
 
 
-def brand_name(card: Card, words: Words) -> str:
-    """Say whose card it is."""
-    return words.card if card.brand == OTHER_BRAND else BRAND_NAMES[card.brand]
+def spoken(*wishes: str | None) -> str:
+    """Choose the language of a page, by what was asked for first and what the browser prefers."""
+    return negotiate(",".join(filter(None, wishes)), _WORDS.languages, ENGLISH)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -56,15 +58,17 @@ class Intake:
     report: Report = field(default_factory=Report)
     lines: dict[str, int] = field(default_factory=dict)
 
-    async def take(self, batch: Sequence[Listing | Refusal]) -> None:
-        """Take in a batch: what is fine goes in, what is not is reported."""
+    async def save(self, batch: Sequence[Listing | Refusal]) -> list[Listing]:
+        """Save the products of a batch, and return them: what is not fine is reported instead."""
         self.report.products += len(batch)
         fine = [one for one in batch if isinstance(one, Listing) and self._is_fine(one)]
         self.report.refusals += [one for one in batch if isinstance(one, Refusal)]
         fine = [one for one in fine if await self._define(one)]
-        if saved := await self._save(fine):
-            await self._set_prices(saved)
-            await self._set_stock(saved)
+        return await self._save(fine)
+
+    async def equip(self, saved: Sequence[Listing]) -> None:
+        """Give products that are saved their prices and their stock, both at once."""
+        await asyncio.gather(self._set_prices(saved), self._set_stock(saved))
 
     def _is_fine(self, listing: Listing) -> bool:
         """Tell whether a listing agrees with the file and with the shop, or report why not."""
@@ -114,22 +118,30 @@ class Intake:
         self.attributes.add(attribute.code)
 
     async def _save(self, listings: list[Listing]) -> list[Listing]:
-        """Save the products and return those that could be; each that cannot costs a call more."""
+        """Save products that are new or different, and return all but those that cannot be saved.
+
+        Each that cannot costs a call more.
+        """
         slugs = tuple(listing.product.slug for listing in listings)
         known = {product.slug: product for product in await self.catalog.find(slugs=slugs)}
         listings = [_recognized(listing, known) for listing in listings]
-        while listings:
-            products = tuple(listing.product for listing in listings)
+        often = Counter(listing.product.id for listing in listings)
+        while wanted := [
+            one
+            for one in listings
+            if often[one.product.id] > 1 or one.product != known.get(one.product.slug)
+        ]:
             try:
-                saved = await self.catalog.save(products=products)
+                saved = await self.catalog.save(products=tuple(one.product for one in wanted))
             except (InvalidProduct, Taken) as no:
-                culprit = next(one for one in reversed(listings) if one.product.id == no.product)
+                culprit = next(one for one in reversed(wanted) if one.product.id == no.product)
                 listings.remove(culprit)
                 self._refuse(*_complaint(culprit, no))
             else:
                 self._count(saved, known)
-                return listings
-        return []
+                break
+        self.report.unchanged += len(listings) - len(wanted)
+        return listings
 
     def _count(self, saved: Iterable[Product], known: dict[str, Product]) -> None:
         for product in saved:
@@ -177,11 +189,12 @@ class Intake:
 
 
 def _recognized(listing: Listing, known: dict[str, Product]) -> Listing:
-    """Give a product the id under which the shop has it already."""
+    """Give a product the id and the version under which the shop has it already."""
     before = known.get(listing.product.slug)
     if before is None:
         return listing
-    return replace(listing, product=replace(listing.product, id=before.id))
+    product = replace(listing.product, id=before.id, version=before.version)
+    return replace(listing, product=product)
 
 
 def _complaint(listing: Listing, no: InvalidProduct | Taken) -> tuple[int, str]:

@@ -38,13 +38,13 @@ from banyan.modules.catalog.contract import (
     Variant,
 )
 from banyan.modules.inventory.contract import Held, Level
-from banyan.modules.pricing.contract import Price
+from banyan.modules.pricing.contract import Amount, Price
 from banyan.plugins.transfer.listing import (
+    MOST_UNITS,
     Listing,
     Refusal,
     Wrong,
     cannot_be_kept,
-    checked,
     product_id,
 )
 from banyan.vocabulary import ProductId, Sku
@@ -54,15 +54,15 @@ class PriceLine(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     """What a variant costs on a price list."""
 
     price_list: Slug
-    amount: int
-    compare_at: int | None = None
+    amount: Amount
+    compare_at: Amount | None = None
 
 
 class StockLine(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many units of a variant are in a warehouse."""
 
     warehouse: Slug
-    on_hand: Annotated[int, Meta(ge=0, le=10**9)]
+    on_hand: Annotated[int, Meta(ge=0, le=MOST_UNITS)]
 
 
 class VariantLine(
@@ -116,23 +116,26 @@ def _listing(number: int, line: ProductLine) -> Listing:
         if len({level.warehouse for level in variant.stock}) < len(variant.stock):
             raise Wrong(number, f"{variant.sku} is in one warehouse twice")
     identified = structs.replace(line, id=line.id or product_id(line.slug))
-    return checked(
-        Listing(
-            line=number,
-            product=msgspec.convert(identified, Product, from_attributes=True),
-            prices=tuple(
-                Price(sku=variant.sku, **structs.asdict(price))
-                for variant in line.variants
-                for price in variant.prices
-            ),
-            stock=tuple(
-                Held(sku=variant.sku, warehouse=level.warehouse, quantity=level.on_hand)
-                for variant in line.variants
-                for level in variant.stock
-            ),
-            categories=line.category_definitions,
-            attributes=line.attribute_definitions,
-        )
+    return Listing(
+        line=number,
+        product=msgspec.convert(identified, Product, from_attributes=True),
+        prices=tuple(
+            Price(
+                price_list=price.price_list,
+                sku=variant.sku,
+                amount=price.amount,
+                compare_at=price.compare_at,
+            )
+            for variant in line.variants
+            for price in variant.prices
+        ),
+        stock=tuple(
+            Held(sku=variant.sku, warehouse=level.warehouse, quantity=level.on_hand)
+            for variant in line.variants
+            for level in variant.stock
+        ),
+        categories=line.category_definitions,
+        attributes=line.attribute_definitions,
     )
 
 

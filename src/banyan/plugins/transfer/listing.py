@@ -15,6 +15,9 @@ from banyan.modules.pricing.contract import Price
 from banyan.vocabulary import ProductId
 
 LONGEST_SLUG = 200
+MOST_UNITS = 10**9
+NOT_UTF8 = re.compile("[\udc80-\udcff]")
+"""Bytes that are not UTF-8 are read as lone surrogates."""
 
 
 class Unreadable(Problem, status=422):
@@ -56,7 +59,7 @@ class Listing(Value, frozen=True, kw_only=True):
 def checked(listing: Listing) -> Listing:
     """Want a listing to keep the limits of its fields, which constructors do not look at."""
     try:
-        return msgspec.convert(msgspec.to_builtins(listing), Listing)
+        return msgspec.json.decode(msgspec.json.encode(listing), type=Listing)
     except msgspec.ValidationError as no:
         raise Wrong(line_of(listing, str(no)), str(no)) from None
 
@@ -72,8 +75,7 @@ def cannot_be_kept(text: str) -> str:
     """Say why no database keeps a text; nothing if it does."""
     if "\0" in text:
         return "there is a NUL character"
-    # Bytes that are not UTF-8 are read as lone surrogates.
-    return "this is not UTF-8" if any("\udc80" <= sign <= "\udcff" for sign in text) else ""
+    return "" if text.isascii() or not NOT_UTF8.search(text) else "this is not UTF-8"
 
 
 def slugify(text: str) -> str:

@@ -32,6 +32,7 @@ from banyan.modules.catalog.contract import Category, Option, Picture, Product, 
 from banyan.modules.inventory.contract import Held
 from banyan.modules.pricing.contract import Price, PriceList
 from banyan.plugins.transfer.listing import (
+    MOST_UNITS,
     Listing,
     Refusal,
     Unreadable,
@@ -62,7 +63,7 @@ NEWER_NAMES = {
     "variant image url": "variant image",
 }
 GRAMS = {"g": "1", "kg": "1000", "oz": "28.349523125", "lb": "453.59237"}
-NUMBER = r"-?[0-9]{1,15}(\.[0-9]{1,10})?"
+NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,10})?")
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -95,7 +96,7 @@ class Row:
     def number(self, column: str) -> Decimal | None:
         """Read a cell that holds a number; None where it is empty."""
         text = self[column]
-        if text and not re.fullmatch(NUMBER, text):
+        if text and not NUMBER.fullmatch(text):
             raise Wrong(self.line, f"{column} is no number: {text}")
         return Decimal(text) if text else None
 
@@ -289,6 +290,8 @@ def _stock(row: Row, sku: Sku, warehouse: str) -> Held | None:
         return None
     if quantity != int(quantity):
         raise Wrong(row.line, f"variant inventory qty is no whole number: {quantity}")
+    if quantity > MOST_UNITS:
+        raise Wrong(row.line, f"variant inventory qty is more than {MOST_UNITS}")
     return Held(sku=sku, warehouse=warehouse, quantity=max(int(quantity), 0))
 
 

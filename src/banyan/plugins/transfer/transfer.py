@@ -7,6 +7,7 @@ as one likes: what is there already and the same is left alone.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from io import TextIOWrapper
@@ -25,7 +26,7 @@ BATCH = 500
 MOST_VARIANTS = 5_000
 
 Progress = Callable[[int], None]
-"""Is told how many products are done."""
+"""Is told how many products have been looked at and, if they are fine, saved."""
 
 Thing = TypeVar("Thing", Price, Level)
 
@@ -72,9 +73,12 @@ async def import_products(
         else:
             terms = await _terms(pricing, inventory, price_list, warehouse)
             listings = shopify.read(lines, terms)
+        saved: list[Listing] = []
         for batch in _batches(listings):
-            await intake.take(batch)
+            # While the prices and the stock of a batch are set, the next one is saved.
+            saved, _ = await asyncio.gather(intake.save(batch), intake.equip(saved))
             progress(intake.report.products)
+        await intake.equip(saved)
     finally:
         # Whoever has opened the file closes it.
         lines.detach()

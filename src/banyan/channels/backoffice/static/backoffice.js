@@ -11,6 +11,12 @@ window.addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("[data-once]")) button.disabled = false;
 });
 
+// One box ticks all of its form.
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches("[data-tick-all]")) return;
+  for (const box of target.form.querySelectorAll('[type="checkbox"]')) box.checked = target.checked;
+});
+
 // What was done is said once: a reload does not say it again.
 const here = new URL(location.href);
 if (here.searchParams.has("done")) {

@@ -100,15 +100,12 @@ document.addEventListener("htmx:responseError", ({ detail: { elt } }) => {
   if (elt.matches("form[hx-post]")) elt.submit();
 });
 
-document.addEventListener("click", ({ target }) => {
-  if (!drawer?.open) return;
-  const closer = target.closest("[data-close]");
-  if (closer || target === drawer) drawer.close();
-});
-
 document.addEventListener("click", (event) => {
+  if (!drawer?.open) return;
+  const closer = event.target.closest("[data-close]");
   // Inside the drawer, to continue shopping means to stay where one is.
-  if (event.target.closest("#drawer a[data-close]")) event.preventDefault();
+  if (closer) event.preventDefault();
+  if (closer || event.target === drawer) drawer.close();
 });
 
 window.addEventListener("pageshow", showUnits);
@@ -121,12 +118,13 @@ for (const summary of document.querySelectorAll("[data-open-wide]")) {
   wide.addEventListener("change", () => { summary.open = wide.matches; });
 }
 
-// The card is in a frame of the bank's: ordering first asks the bank to take it, then goes on.
+// The card is in a frame of the bank's: ordering first asks the bank that was chosen to take it,
+// then goes on.
 
 const PATIENCE_MS = 6000;
 
 const attend = (form, frame) => {
-  const { origin } = frame.dataset;
+  const { origin, method } = frame.dataset;
   const said = (text) => {
     const place = document.querySelector("#press-said");
     if (place) place.textContent = text;
@@ -164,7 +162,8 @@ const attend = (form, frame) => {
   });
   form.addEventListener("submit", (event) => {
     const isOrder = event.submitter?.value === "order";
-    if (!isOrder || ["saved", "used", "passed"].includes(state)) return;
+    const isChosen = new FormData(form).get("payment") === method;
+    if (!isOrder || !isChosen || ["saved", "used", "passed"].includes(state)) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     pressed = event.submitter;
@@ -176,8 +175,7 @@ const attend = (form, frame) => {
 };
 
 for (const form of document.querySelectorAll("form[data-once]")) {
-  const frame = form.querySelector("iframe[data-origin]");
-  if (frame) attend(form, frame);
+  for (const frame of form.querySelectorAll("iframe[data-origin]")) attend(form, frame);
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "yes";

@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec.structs import asdict
 
 from banyan.kernel.contract import Value
-from banyan.kernel.database import Record, Statements, Transaction, convert, convert_all
+from banyan.kernel.database import Record, Statements, Transaction, convert, convert_all, where
 from banyan.modules.ordering.contract import Action, Order, OrderState, UnknownOrder
 from banyan.vocabulary import MarketCode, OrderId
 
@@ -103,7 +103,7 @@ class Sought(Value, frozen=True, kw_only=True):
     before: OrderId | None = None
 
 
-# Only what is sought stands in the statement, so that its index is found. After 9 comes a colon.
+# After 9 comes a colon.
 SOUGHT = {
     "state": "state = {}",
     "number": 'number::text COLLATE "C" >= {0} AND number::text COLLATE "C" < {0} || \':\'',
@@ -117,19 +117,11 @@ SOUGHT = {
 
 async def orders(db: Statements, sought: Sought, limit: int) -> tuple[Order, ...]:
     """List orders, newest first."""
-    given = {name: value for name, value in asdict(sought).items() if value is not None}
-    places = [f"${place}" for place, _ in enumerate(given, start=2)]
-    conditions = [SOUGHT[name].format(place) for name, place in zip(given, places, strict=True)]
+    those, values = where(SOUGHT, asdict(sought))
     rows = await db.all(
-        " ".join(
-            (
-                f"SELECT {ORDER} FROM orders WHERE",
-                " AND ".join(conditions or ["true"]),
-                "ORDER BY id DESC LIMIT $1",
-            )
-        ),
+        " ".join((f"SELECT {ORDER} FROM orders", those, "ORDER BY id DESC LIMIT $1")),
         limit,
-        *given.values(),
+        *values,
     )
     return convert_all(rows, Order)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from babel import Locale
 
-from banyan.channels.storefront.address import read, rules, written
+from banyan.postal import country_name, read, rules, written
+from banyan.vocabulary import Address
 
 ADA = {
     "name": "Ada Lovelace",
@@ -92,3 +94,23 @@ def test_an_address_is_written_as_on_a_letter(
 
     assert found
     assert list(written(found, "en")) == lines
+
+
+def test_every_country_can_be_written_to() -> None:
+    countries = [code for code in map(str, Locale("en").territories) if code.isalpha()]
+
+    for country in countries:
+        written_there = " ".join(written(Address(**ADA, country=country), "en"))
+        assert ADA["name"] in written_there
+        assert ADA["street"] in written_there
+
+
+def test_a_street_may_stand_within_a_line() -> None:
+    assert [field.name for field in rules("GN").fields][-2:] == ["city", "street2"]
+
+
+@pytest.mark.parametrize(
+    ("locale", "name"), [("de-XX", "Deutschland"), ("de-CH", "Deutschland"), ("xx", "Germany")]
+)
+def test_a_country_has_a_name_in_every_language(locale: str, name: str) -> None:
+    assert country_name("DE", locale) == name

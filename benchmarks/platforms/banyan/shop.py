@@ -1,108 +1,35 @@
-"""Banyan, as the benchmarks start, fill and use it."""
+"""A shop of Banyan, started, filled and ended as anybody would: by its command line."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import psutil
+import uvloop
 
-from benchmarks import goods
+from benchmarks import floors, goods
 from benchmarks.client import Wrong
-from benchmarks.load import Context, Operation, Visitor
+from benchmarks.load import Context, Visitor
+from benchmarks.meter import Cost, spent
+from benchmarks.platforms.banyan import statements, trials
+from benchmarks.platforms.banyan.operations import MARKET, operations
+from benchmarks.report import Trial
 
 START_SECONDS = 120.0
 STOP_SECONDS = 40.0
-MARKET, PRICE_LIST, WAREHOUSE = "eu", "eu", "berlin"
-ADDRESS = {
-    "name": "Ada Lovelace",
-    "street": "Lindenstraße 12",
-    "postal_code": "10969",
-    "city": "Berlin",
-    "country": "DE",
-}
-
-name = "banyan"
-
-
-def versions() -> Mapping[str, str]:
-    """Tell what is measured."""
-    packages = ("banyan-commerce", "litestar", "msgspec", "asyncpg", "uvicorn", "nats-py")
-    return {package: version(package) for package in packages}
-
-
-async def browse(visitor: Visitor) -> None:
-    """LIST: 24 products of a category with prices."""
-    category = visitor.chance.choice(visitor.context["categories"])
-    reply = await visitor.connection.ask("GET", f"/api/store/products?category={category}&limit=24")
-    _hold(reply.status == 200 and reply.body.count(b'"slug"') >= 24, reply.body)
-
-
-async def show(visitor: Visitor) -> None:
-    """DETAIL: one product with variants, prices, availability."""
-    slug = visitor.chance.choice(visitor.context["hot"])
-    reply = await visitor.connection.ask("GET", f"/api/store/products/{slug}")
-    _hold(reply.status == 200 and slug.encode() in reply.body, reply.body)
-
-
-async def seek(visitor: Visitor) -> None:
-    """SEARCH: full-text query, 24 results."""
-    words = visitor.chance.choice(visitor.context["queries"]).replace(" ", "+")
-    found = await visitor.connection.ask("GET", f"/api/store/products?q={words}&limit=24")
-    _hold(found.json(200)["items"] != [], found.body)
-
-
-async def add(visitor: Visitor) -> None:
-    """ADD: create a cart and add one item."""
-    await _filled(visitor)
-
-
-async def check_out(visitor: Visitor) -> None:
-    """CHECKOUT: the whole guest flow, from an empty cart to a confirmed order."""
-    ask = visitor.connection.ask
-    cart = await _filled(visitor)
-    here = f"/api/store/carts/{cart}"
-    details = {"email": "ada@example.com", "shipping_address": ADDRESS}
-    (await ask("PATCH", here, details)).json(200)
-    methods = (await ask("GET", f"{here}/shipping-methods")).json(200)["items"]
-    (await ask("PATCH", here, {"shipping_method": methods[0]["code"]})).json(200)
-    payment = {"payment": {"method": "sandbox", "token": "tok_ok"}}
-    ordered = await ask("POST", f"{here}/checkout", payment, {"idempotency-key": cart})
-    order = ordered.json(201)["order"]
-    _hold(order["state"] == "confirmed" and bool(order["number"]), ordered.body)
-
-
-operations: Mapping[str, Operation] = {
-    "LIST": browse,
-    "DETAIL": show,
-    "SEARCH": seek,
-    "ADD": add,
-    "CHECKOUT": check_out,
-}
-
-
-async def _filled(visitor: Visitor) -> str:
-    ask = visitor.connection.ask
-    cart = (await ask("POST", "/api/store/carts", {"market": MARKET})).json(201)["id"]
-    sku = visitor.chance.choice(visitor.context["skus"])
-    line = {"sku": sku, "quantity": 1}
-    (await ask("POST", f"/api/store/carts/{cart}/lines", line)).json(201)
-    return str(cart)
-
-
-def _hold(truth: bool, told: bytes) -> None:  # noqa: FBT001 - as an assertion
-    if not truth:
-        raise Wrong(told[:300].decode(errors="replace"))
+PRICE_LIST, WAREHOUSE = "eu", "berlin"
 
 
 class BanyanShop:
@@ -114,13 +41,14 @@ class BanyanShop:
         self._where += ["--topology", str(topology)] if topology else []
         self._log = folder / "log"
         self.imported_seconds = 0.0
+        self._products = products
+        self._runs: dict[str, list[list[statements.Statement]]] = {}
         self.url = f"http://127.0.0.1:{_free_port()}"
         port = self.url.rsplit(":", 1)[1]
         more = [] if topology else ["--workers", str(workers)]
-        begun = time.monotonic()
-        self._up = self._start(["up", "--empty", "--port", port, *more, *self._where])
+        self._words = ["up", "--empty", "--port", port, *more, *self._where]
+        self._up = self._start()
         self.process = psutil.Process(self._up.pid)
-        self.first_start_seconds = time.monotonic() - begun
         articles = list(goods.articles(products))
         self.context: Context = {
             "categories": [goods.category(n) for n in range(goods.CATEGORIES)],
@@ -128,11 +56,16 @@ class BanyanShop:
             "skus": [sku for one in articles[:1000] for sku, _, _ in one.skus()],
             "queries": sorted({" ".join(one.title.lower().split()[1:3]) for one in articles[:400]}),
         }
+        category, slug = self.context["categories"][0], self.context["hot"][0]
+        self._pages = {
+            "LIST": f"/api/store/products?category={category}&limit=24",
+            "DETAIL": f"/api/store/products/{slug}",
+        }
         try:
             self._furnish()
             self._fill(articles)
         except BaseException:
-            self._end()
+            self.stop()
             raise
 
     def kind_of(self, process: psutil.Process) -> str:
@@ -142,14 +75,43 @@ class BanyanShop:
         known["sandbox"] = "bank"
         return next((kind for word, kind in known.items() if word in words), "application")
 
-    def page(self, operation: str) -> str:
-        """Tell the path of a typical answer."""
-        category, slug = self.context["categories"][0], self.context["hot"][0]
-        paths = {
-            "LIST": f"/api/store/products?category={category}&limit=24",
-            "DETAIL": f"/api/store/products/{slug}",
-        }
-        return paths[operation]
+    def floor_ms(self, operation: str, *, concurrency: int, seconds: float) -> float | None:
+        """Send the bytes of a page from a bare server, or the SQL of an operation alone."""
+        if operation == "CHECKOUT":
+            return None  # Its statements cannot be said twice: numbers and keys are drawn once.
+        if page := self._pages.get(operation):
+            return floors.same_bytes(self.url + page, concurrency=concurrency, seconds=seconds)
+        if operation not in self._runs:
+            shopper = Visitor(self.url, random.Random("shopper"), self.context)
+            doing = statements.watched(self.folder, shopper, operations[operation])
+            self._runs[operation] = asyncio.run(doing)
+        before, mine = self.spent(), time.process_time()
+        runs = self._runs[operation]
+        done = uvloop.run(
+            statements.replayed(self.folder, runs, concurrency=concurrency, seconds=seconds)
+        )
+        mine = time.process_time() - mine
+        cost = self.spent().since(before).seconds["database"]
+        return (cost + mine) / max(done, 1) * 1000
+
+    def trials(self) -> Iterator[Trial]:
+        """Tell of the import and of what is held, start again, and look at crowds and hops."""
+        speed = self._products / self.imported_seconds
+        yield Trial("import", f"{speed:,.0f} products/s", "≥ 2,000/s", held=speed >= 2000)
+        held = {kind: size / 1e6 for kind, size in self.spent().resident_bytes.items()}
+        yield Trial(
+            "memory after the load",
+            ", ".join(f"{kind} {size:.0f} MB" for kind, size in sorted(held.items())),
+            "≤ 400 MB in all",
+            held=sum(held.values()) <= 400,
+        )
+        took = self.restart()
+        yield Trial("start to the first answer", f"{took:.1f} s", "≤ 3 s", held=took <= 3)
+        yield from trials.trials()
+
+    def spent(self) -> Cost:
+        """Tell what all of its processes have cost so far."""
+        return spent(self.process, self.kind_of)
 
     def flaws(self) -> Sequence[str]:
         """Ask the doctor: no oversell, the ledger as the bank's, nothing dead or stuck."""
@@ -158,21 +120,21 @@ class BanyanShop:
 
     def restart(self) -> float:
         """Stop, start again, and tell after how many seconds the first request was answered."""
-        self._end()
-        port = self.url.rsplit(":", 1)[1]
+        self.stop()
         begun = time.monotonic()
-        self._up = self._start(["up", "--empty", "--port", port, "--workers", "1", *self._where])
+        self._up = self._start()
         self.process = psutil.Process(self._up.pid)
         return time.monotonic() - begun
 
     def stop(self) -> None:
         """End everything that was started."""
-        self._end()
+        self._up.send_signal(signal.SIGINT)
+        self._up.wait(STOP_SECONDS)
 
-    def _start(self, words: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
             started = subprocess.Popen(
-                [sys.executable, "-m", "banyan.cli", *words],
+                [sys.executable, "-m", "banyan.cli", *self._words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -187,10 +149,6 @@ class BanyanShop:
                 time.sleep(0.02)
         started.kill()
         raise TimeoutError(f"the shop did not start:\n{self._log.read_text()[-3000:]}")
-
-    def _end(self) -> None:
-        self._up.send_signal(signal.SIGINT)
-        self._up.wait(STOP_SECONDS)
 
     def _furnish(self) -> None:
         """Open a market with one tax, one warehouse and one way of shipping."""
@@ -245,11 +203,6 @@ class BanyanShop:
         if check and told.returncode:
             raise Wrong(f"banyan {' '.join(words)}: {told.stdout[-2000:]}{told.stderr[-2000:]}")
         return told
-
-
-def start(folder: Path, *, products: int, workers: int, topology: Path | None) -> BanyanShop:
-    """Start a shop in an empty folder, and fill it."""
-    return BanyanShop(folder, products=products, workers=workers, topology=topology)
 
 
 def _line(article: goods.Article) -> dict[str, Any]:

@@ -1,0 +1,25 @@
+"""Banyan, as the benchmarks start, fill and use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.platforms.banyan.operations import operations
+from benchmarks.platforms.banyan.shop import BanyanShop
+
+__all__ = ["name", "operations", "start", "versions"]
+
+name = "banyan"
+
+
+def versions() -> Mapping[str, str]:
+    """Tell what is measured."""
+    packages = ("banyan-commerce", "litestar", "msgspec", "asyncpg", "uvicorn", "nats-py")
+    return {package: version(package) for package in packages}
+
+
+def start(folder: Path, *, products: int, workers: int, topology: Path | None) -> BanyanShop:
+    """Start a shop in an empty folder, and fill it."""
+    return BanyanShop(folder, products=products, workers=workers, topology=topology)
