@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from banyan.kernel.app import App
-from banyan.kernel.database import statements
 from banyan.kernel.http import build
 from banyan.kernel.security import TokenGate, fingerprint
+from banyan.kernel.tally import statements
 from banyan.kernel.testing import Server
 from tests.journeys.house import furnish, house, opened, settle
 from tests.journeys.running import ADA
@@ -86,7 +86,7 @@ async def test_what_is_looked_at_is_read_in_one_statement(till: Till, path: str)
 async def test_an_item_is_added_to_a_new_cart(till: Till) -> None:
     await _filled(till)
 
-    assert till.spent() == {"ordering": Cost(statements=4, commits=2)}
+    assert till.spent() == {"ordering": Cost(statements=4, commits=0)}
 
 
 async def test_a_cart_is_made_ready_and_ordered(till: Till) -> None:
@@ -98,7 +98,7 @@ async def test_a_cart_is_made_ready_and_ordered(till: Till) -> None:
 
     assert till.spent() == {
         "fulfillment": Cost(statements=2, commits=0),
-        "ordering": Cost(statements=13, commits=4),
+        "ordering": Cost(statements=11, commits=0),
         "pricing": Cost(statements=2, commits=0),
     }
 
@@ -108,7 +108,7 @@ async def test_a_cart_is_made_ready_and_ordered(till: Till) -> None:
     assert till.spent() == {
         "fulfillment": Cost(statements=1, commits=0),
         "inventory": Cost(statements=6, commits=2),
-        "ordering": Cost(statements=21, commits=3),
+        "ordering": Cost(statements=21, commits=2),
         "payments": Cost(statements=5, commits=2),
         "pricing": Cost(statements=1, commits=0),
     }

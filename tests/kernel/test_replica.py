@@ -13,13 +13,13 @@ import pytest
 
 from banyan.kernel import telemetry
 from banyan.kernel.app import App, House
-from banyan.kernel.database import statements
 from banyan.kernel.event import on
 from banyan.kernel.idempotency import Idempotency
 from banyan.kernel.link import Link, calling
 from banyan.kernel.module import Module
 from banyan.kernel.replica import POSITION
 from banyan.kernel.seen import Seen, following
+from banyan.kernel.tally import statements
 from banyan.kernel.telemetry import TelemetrySettings
 from banyan.kernel.testing import Bench, Server
 from tests.engines.brokers import LentNats

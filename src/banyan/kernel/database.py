@@ -16,6 +16,7 @@ from banyan.kernel.doors import through
 from banyan.kernel.event import Envelope, Event
 from banyan.kernel.ids import Ids
 from banyan.kernel.replica import POSITION, Replica, ReplicaSettings, Unread
+from banyan.kernel.tally import statements
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -256,6 +257,19 @@ class Database:
         """Return the first column of the first row, or None."""
         return await self._read(lambda connection: connection.fetchval(sql, *values))
 
+    async def write(self, sql: str, *values: object) -> Record | None:
+        """Run one statement that is a transaction of its own, or part of ours; return its row."""
+        if self.bound():
+            async with self.begin() as tx:
+                return await tx.one(sql, *values)
+        statements.add(self.module, sql)
+        fault.reached(f"before commit {self.module}")
+        async with self.apart() as connection:
+            row = await connection.fetchrow(sql, *values)
+        fault.reached(f"after commit {self.module}")
+        self.wrote()
+        return row
+
     def wrap(self, event: Event) -> Envelope:
         """Put an event into its envelope."""
         return Envelope(
@@ -331,22 +345,8 @@ class Database:
         }
 
 
-class Count:
-    """Statements and transactions so far, by module: tests assert what an operation costs."""
-
-    def __init__(self) -> None:
-        self.run: list[tuple[str, str]] = []
-        self.watching = False
-
-    def add(self, module: str, sql: str) -> None:
-        """Count one statement."""
-        if self.watching:
-            self.run.append((module, sql))
-
-
 Note = tuple[Database, Callable[[Transaction], Awaitable[None]]]
 
-statements = Count()
 noting: ContextVar[Note | None] = ContextVar("noting", default=None)
 """What the kernel itself writes into the next transaction of a module before it is committed."""
 

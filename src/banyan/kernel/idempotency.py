@@ -122,17 +122,16 @@ async def _claim(tx: Transaction, key: Idempotency, operation: Operation) -> boo
 async def _remember(
     database: Database, key: Idempotency, operation: Operation, said: _Said
 ) -> None:
-    async with database.begin() as tx:
-        await tx.execute(
-            "INSERT INTO idempotency_keys AS known (scope, key, fingerprint, answer, created_at) "
-            "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (scope, key) DO UPDATE "
-            "SET answer = excluded.answer WHERE known.answer IS NULL",
-            _scope(key, operation),
-            key.key,
-            key.fingerprint,
-            said,
-            database.clock.now(),
-        )
+    await database.write(
+        "INSERT INTO idempotency_keys AS known (scope, key, fingerprint, answer, created_at) "
+        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (scope, key) DO UPDATE "
+        "SET answer = excluded.answer WHERE known.answer IS NULL",
+        _scope(key, operation),
+        key.key,
+        key.fingerprint,
+        said,
+        database.clock.now(),
+    )
 
 
 async def _said(db: Statements, key: Idempotency, operation: Operation) -> _Said | None:

@@ -14,13 +14,13 @@ from msgspec import structs
 
 from banyan.kernel.app import App, House
 from banyan.kernel.clock import FixedClock
-from banyan.kernel.database import statements
 from banyan.kernel.event import Envelope, Event
 from banyan.kernel.ids import SeededIds
 from banyan.kernel.link import Link, direct
 from banyan.kernel.migration import create_database, migrate, role_of
 from banyan.kernel.module import Module, Plugin
 from banyan.kernel.outbox import local_carrier
+from banyan.kernel.tally import statements
 
 C = TypeVar("C")
 E = TypeVar("E", bound=Event)

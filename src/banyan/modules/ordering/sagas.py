@@ -184,7 +184,7 @@ class CheckOut:
         """Show the new prices in the cart."""
         async with self.db.begin() as tx:
             before = await carts.lock_cart(tx, cart)
-            await carts.save_cart(tx, model.reprice(before, quote), self.clock.now())
+            await carts.save_cart(self.db, model.reprice(before, quote), self.clock.now())
 
     async def confirm(self, *, order: OrderId, quote: Quote) -> None:
         """Let the order stand, give it the next number, and tell everybody."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -87,13 +87,12 @@ class OrderingService(Ordering):
     async def create_cart(
         self, *, cart: CartId, market: MarketCode | None = None, wishes: tuple[str, ...] = ()
     ) -> Cart:
-        async with self.db.begin() as tx:
-            terms = await carts.terms(tx, market)
-            if terms is None:
-                raise UnknownMarket(market=market or MarketCode("*"))
-            opened = model.open_cart(cart, terms, wishes)
-            if not await carts.add_cart(tx, opened, self.clock.now()):
-                return await carts.cart(tx, cart)
+        terms = await carts.terms(self.db, market)
+        if terms is None:
+            raise UnknownMarket(market=market or MarketCode("*"))
+        opened = model.open_cart(cart, terms, wishes)
+        if not await carts.add_cart(self.db, opened, self.clock.now()):
+            return await carts.cart(self.db, cart)
         return opened
 
     async def cart(self, *, cart: CartId) -> Cart:
@@ -102,26 +101,22 @@ class OrderingService(Ordering):
     async def add_line(
         self, *, cart: CartId, sku: Sku, quantity: Quantity = 1, expected: int | None = None
     ) -> Cart:
-        async with self.db.begin() as tx:
-            before, good = await carts.lock_cart_with_good(tx, cart, sku)
+        while True:  # Whoever was overtaken looks again.
+            before, good = await carts.cart_with_good(self.db, cart, sku)
             model.refuse_closed(before, expected)
             after = model.add_line(before, sku, good, quantity, self.ids.new())
-            return await carts.save_cart(tx, after, self.clock.now())
+            if saved := await carts.save_cart(self.db, after, self.clock.now()):
+                return saved
 
     async def set_quantity(
         self, *, cart: CartId, line: UUID, quantity: Quantity, expected: int | None = None
     ) -> Cart:
-        async with self.db.begin() as tx:
-            before = await carts.lock_cart(tx, cart)
-            model.refuse_closed(before, expected)
-            after = model.set_quantity(before, line, quantity)
-            return await carts.save_cart(tx, after, self.clock.now())
+        return await self._changed(
+            cart, lambda before: model.set_quantity(before, line, quantity), expected
+        )
 
     async def remove_line(self, *, cart: CartId, line: UUID, expected: int | None = None) -> Cart:
-        async with self.db.begin() as tx:
-            before = await carts.lock_cart(tx, cart)
-            model.refuse_closed(before, expected)
-            return await carts.save_cart(tx, model.remove_line(before, line), self.clock.now())
+        return await self._changed(cart, lambda before: model.remove_line(before, line), expected)
 
     async def amend(
         self,
@@ -148,12 +143,11 @@ class OrderingService(Ordering):
             ),
             method_asked=shipping_method is not None,
         )
-        async with self.db.begin() as tx:
-            now = await carts.lock_cart(tx, cart)
-            model.refuse_closed(now)
-            if now.version != before.version:
-                raise StaleCart(version=now.version)
-            return await carts.save_cart(tx, wanted, self.clock.now())
+        if saved := await carts.save_cart(self.db, wanted, self.clock.now()):
+            return saved
+        now = await carts.cart(self.db, cart)
+        model.refuse_closed(now)
+        raise StaleCart(version=now.version)
 
     async def shipping_methods(self, *, cart: CartId) -> tuple[ShippingChoice, ...]:
         rates = await self._rates(await carts.cart(self.db, cart))
@@ -262,6 +256,16 @@ class OrderingService(Ordering):
         while found := await orders.orders(self.db, sought, AUDITED_AT_ONCE):
             yield found
             sought = replace(sought, before=found[-1].id)
+
+    async def _changed(
+        self, cart: CartId, change: Callable[[Cart], Cart], expected: int | None
+    ) -> Cart:
+        """Change a cart as it is; whoever was overtaken looks again."""
+        while True:
+            before = await carts.cart(self.db, cart)
+            model.refuse_closed(before, expected)
+            if saved := await carts.save_cart(self.db, change(before), self.clock.now()):
+                return saved
 
     async def _priced(self, cart: Cart, *, method_asked: bool) -> Cart:
         """Ask what the cart costs where it goes to, as soon as that is known.

@@ -51,7 +51,8 @@ class Cashier:
 
     async def record(self, claim: Claim, told: Standing) -> Claim:
         """Record how a payment stands; money that came too late is let go of at once."""
-        after = await self._take_down(claim.id, told)
+        is_news = model.record(claim, told, now=self.clock.now()) != claim
+        after = await self._take_down(claim.id, told) if is_news else claim
         return await self.let_go(after) if after.to_let_go else after
 
     async def transfer(

@@ -167,14 +167,12 @@ class PaymentsService(Payments):
             event = self._provider(provider).verify(headers=headers, body=body.encode())
         except UnverifiedWebhook:
             raise InvalidWebhook(provider=provider) from None
-        async with self.db.begin() as tx:
-            if not await store.hear(tx, provider, event, body, self.clock.now()):
-                return
+        if not await store.hear(self.db, provider, event, body, self.clock.now()):
+            return
         claim = await store.claim(self.db, event.payment) if event.payment else None
         if claim and claim.provider == provider:
             await self._look_soon(claim)
-        async with self.db.begin() as tx:
-            await store.settle_webhook(tx, provider, event.id, self.clock.now())
+        await store.settle_webhook(self.db, provider, event.id, self.clock.now())
 
     async def take_at_once(self, payment: PaymentId) -> None:
         """Begin to take the money of a confirmed order, if this shop does so by itself."""

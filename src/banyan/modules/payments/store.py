@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from banyan.kernel.database import Statements, Transaction, convert, convert_all
+from banyan.kernel.database import Database, Statements, Transaction, convert, convert_all
 from banyan.modules.payments.contract import (
     LedgerEntry,
     Transfer,
@@ -271,29 +271,26 @@ async def newest_entries(db: Statements, limit: int) -> tuple[LedgerEntry, ...]:
     return convert_all(rows, LedgerEntry)
 
 
-async def hear(
-    tx: Transaction, provider: str, event: ProviderEvent, body: str, now: datetime
-) -> bool:
+async def hear(db: Database, provider: str, event: ProviderEvent, body: str, now: datetime) -> bool:
     """Keep a webhook once; False if it was dealt with before."""
-    return bool(
-        await tx.value(
-            "INSERT INTO webhooks AS w (provider, id, kind, payment, body, heard_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6) "
-            "ON CONFLICT (provider, id) DO UPDATE SET times = w.times + 1 "
-            "RETURNING settled_at IS NULL",
-            provider,
-            event.id,
-            event.kind,
-            event.payment,
-            body,
-            now,
-        )
+    row = await db.write(
+        "INSERT INTO webhooks AS w (provider, id, kind, payment, body, heard_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6) "
+        "ON CONFLICT (provider, id) DO UPDATE SET times = w.times + 1 "
+        "RETURNING settled_at IS NULL AS new",
+        provider,
+        event.id,
+        event.kind,
+        event.payment,
+        body,
+        now,
     )
+    return bool(row and row["new"])
 
 
-async def settle_webhook(tx: Transaction, provider: str, webhook: str, now: datetime) -> None:
+async def settle_webhook(db: Database, provider: str, webhook: str, now: datetime) -> None:
     """Note that a webhook has been dealt with."""
-    await tx.execute(
+    await db.write(
         "UPDATE webhooks SET settled_at = $3 WHERE provider = $1 AND id = $2",
         provider,
         webhook,

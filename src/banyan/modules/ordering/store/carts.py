@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from banyan.kernel.database import Record, Statements, Transaction, convert
+from banyan.kernel.database import Database, Record, Statements, Transaction, convert
 from banyan.modules.ordering.contract import Cart, UnknownCart
 from banyan.modules.ordering.model import Good, Terms
 from banyan.vocabulary import CartId, MarketCode, OrderId, Sku
@@ -26,22 +26,20 @@ async def terms(db: Statements, market: MarketCode | None) -> Terms | None:
     return convert(row, Terms) if row else None
 
 
-async def add_cart(tx: Transaction, cart: Cart, now: datetime) -> bool:
+async def add_cart(db: Database, cart: Cart, now: datetime) -> bool:
     """Write a new cart; False if there is one of this id."""
-    return bool(
-        await tx.value(
-            "INSERT INTO carts "
-            "(id, market, locale, currency, lines, totals, opened_at, changed_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING RETURNING true",
-            cart.id,
-            cart.market,
-            cart.locale,
-            cart.currency,
-            cart.lines,
-            cart.totals,
-            now,
-        )
+    made = await db.write(
+        "INSERT INTO carts (id, market, locale, currency, lines, totals, opened_at, changed_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING RETURNING true",
+        cart.id,
+        cart.market,
+        cart.locale,
+        cart.currency,
+        cart.lines,
+        cart.totals,
+        now,
     )
+    return made is not None
 
 
 async def cart(db: Statements, cart: CartId) -> Cart:
@@ -54,14 +52,14 @@ async def lock_cart(tx: Transaction, cart: CartId) -> Cart:
     return _cart(cart, await tx.one(f"SELECT {CART} FROM carts WHERE id = $1 FOR UPDATE", cart))
 
 
-async def lock_cart_with_good(tx: Transaction, cart: CartId, sku: Sku) -> tuple[Cart, Good | None]:
-    """Read a cart that is about to change, and what is known of a SKU in its open market."""
-    row = await tx.one(
+async def cart_with_good(db: Statements, cart: CartId, sku: Sku) -> tuple[Cart, Good | None]:
+    """Read a cart, and what is known of a SKU in its open market."""
+    row = await db.one(
         f"SELECT {CART}, (SELECT jsonb_build_object('sku', g.sku, 'slug', slug, 'title', title, "
         "'words', words, 'image', image, 'options', options, 'for_sale', for_sale, "
         "'amount', (SELECT prices -> carts.market FROM offers WHERE sku = g.sku "
         "AND carts.market IN (SELECT code FROM markets WHERE open))) "
-        "FROM goods AS g WHERE g.sku = $2) AS good FROM carts WHERE id = $1 FOR UPDATE OF carts",
+        "FROM goods AS g WHERE g.sku = $2) AS good FROM carts WHERE id = $1",
         cart,
         sku,
     )
@@ -70,12 +68,12 @@ async def lock_cart_with_good(tx: Transaction, cart: CartId, sku: Sku) -> tuple[
     return found, convert(good, Good) if good else None
 
 
-async def save_cart(tx: Transaction, cart: Cart, now: datetime) -> Cart:
-    """Write a changed cart, and return it with its new version."""
-    row = await tx.one(
+async def save_cart(db: Database, cart: Cart, now: datetime) -> Cart | None:
+    """Write a changed cart and return it; None if somebody else has changed it meanwhile."""
+    row = await db.write(
         "UPDATE carts SET lines = $2, totals = $3, email = $4, shipping_address = $5, "
         "billing_address = $6, shipping_method = $7, changed_at = $8, version = version + 1 "
-        f"WHERE id = $1 RETURNING {CART}",
+        f"WHERE id = $1 AND version = $9 RETURNING {CART}",
         cart.id,
         cart.lines,
         cart.totals,
@@ -84,8 +82,9 @@ async def save_cart(tx: Transaction, cart: Cart, now: datetime) -> Cart:
         cart.billing_address,
         cart.shipping_method,
         now,
+        cart.version,
     )
-    return _cart(cart.id, row)
+    return convert(row, Cart) if row else None
 
 
 async def weight(db: Statements, skus: Sequence[Sku], quantities: Sequence[int]) -> int:
