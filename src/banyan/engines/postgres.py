@@ -35,6 +35,7 @@ _SETTINGS = {
     "shared_buffers": "128MB",
     "wal_compression": "on",
     "random_page_cost": "1.1",
+    "autovacuum_naptime": "10s",  # A shop that was just filled shall not be read by bad plans.
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
