@@ -96,6 +96,12 @@ def test_an_address_is_written_as_on_a_letter(
     assert list(written(found, "en")) == lines
 
 
+def test_a_field_stays_on_its_line() -> None:
+    spread = Address(name="Ada\nLovelace", street="Main 5", city="Berlin \r\n", country="DE")
+
+    assert written(spread, "en") == ("Ada Lovelace", "Main 5", "Berlin", "Germany")
+
+
 def test_every_country_can_be_written_to() -> None:
     countries = [code for code in map(str, Locale("en").territories) if code.isalpha()]
 

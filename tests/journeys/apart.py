@@ -62,13 +62,20 @@ def granted(name: str, house: House, nats: LentNats) -> Topology:
 @asynccontextmanager
 async def streams(house: House, nats: LentNats) -> AsyncIterator[None]:
     """Have the stream of events, and take it away with all that was told."""
+    heard = {m.name: [one.event for one in m.reactions] for m in house.modules if m.reactions}
+    async with _operator(nats) as operator:
+        await provision(operator, heard)
+    yield  # For longer than a connection lives that nobody attends to.
+    async with _operator(nats) as operator:
+        await operator.streams().delete_stream(EVENTS)
+
+
+@asynccontextmanager
+async def _operator(nats: LentNats) -> AsyncIterator[Broker]:
     operator = Broker(nats.url, "operator", nats.credentials("operator"))
     await operator.open()
     try:
-        heard = {m.name: [one.event for one in m.reactions] for m in house.modules if m.reactions}
-        await provision(operator, heard)
-        yield
-        await operator.streams().delete_stream(EVENTS)
+        yield operator
     finally:
         await operator.close()
 
