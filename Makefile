@@ -4,6 +4,9 @@
 BIN := .venv/bin
 STEPS := style types imports migrations templates
 
+# Processes are started by the hundred: each shall find what was compiled for the one before.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## Explain the targets
 	@echo 'Banyan, a headless commerce platform. What you can make:'
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F '|' '{ printf "%-14s %s\n", $$1, $$2 }'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -15,6 +15,7 @@ from banyan.kernel.testing import Server
 from tests.engines.brokers import LentNats, lent
 
 LINKS: dict[str, Link] = {"direct": direct, "wire": wire}
+MEASURED = "measured"
 NO_NEED_TO_SURVIVE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 NOBODY_GUESSES = {"scram_iterations": "1"}
 """Connections are opened by the thousand, and a password is made costly to try."""
@@ -42,6 +43,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if group := item.get_closest_marker("xdist_group"):
                 item._id = NodeId.parse(f"{item.nodeid}@{group.args[0]}")  # noqa: SLF001 - see above
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured, wherever they ran."""
+    told = {
+        f"{report.nodeid.rpartition('::')[2]}: {text}": None
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport)
+        for name, text in report.user_properties
+        if name == MEASURED
+    }
+    if told:
+        terminalreporter.section(MEASURED)
+        for line in told:
+            terminalreporter.line(line)
+
+
+@pytest.fixture
+def measured(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Have a figure printed when all is over."""
+    return lambda told: record_property(MEASURED, told)
 
 
 @pytest.fixture(scope="session")

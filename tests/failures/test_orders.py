@@ -45,8 +45,8 @@ ONE_LAMP = 4999 + 490
 async def test_d1_however_often_browser_and_webhook_meet_there_is_one_order_and_one_capture_each(
     shop: Shop, *, challenged: bool, purchases: int, soak: bool
 ) -> None:
-    """Over both links, and with `make soak`; else an eighth of them."""
-    purchases = purchases if soak else purchases // 8
+    """Over both links, and with `make soak`; else a twelfth of them."""
+    purchases = purchases if soak else purchases // 12
     shop.till.settings = PaymentsSettings(capture="automatic")
     events, carts = told(shop), [some_cart(number) for number in range(purchases)]
     await shop.inventory.count(levels=(Held(sku=LAMP, warehouse="berlin", quantity=purchases),))

@@ -46,7 +46,7 @@ class Load:
 
 
 async def test_no_request_fails_while_processes_are_restarted_and_scaled(
-    shop: Running, *, soak: bool
+    shop: Running, measured: Callable[[str], None], *, soak: bool
 ) -> None:
     whom, leaving = ([], 3) if soak else (["checkout"], 1)
     sku, _ = await lamp_with_units(shop, 10_000)
@@ -58,6 +58,7 @@ async def test_no_request_fails_while_processes_are_restarted_and_scaled(
         restarted = await command(shop, "restart", *whom)
         more = await command(shop, "scale", "checkout=2")
 
+    measured(f"{load.served} answers, {len(load.failures)} failed")
     assert [code for code, _ in (fewer, restarted, more)] == [0, 0, 0], (fewer, restarted, more)
     assert sum("has left" in line for line in restarted[1]) == leaving
     assert sum("is ready" in line for line in more[1]) == 1

@@ -144,7 +144,12 @@ def _end(process: ForkProcess) -> int:
 
 @pytest.mark.timeout(560)
 def test_a_purchase_survives_the_death_of_either_process_at_any_point(
-    server: Server, nats: LentNats, tmp_path: Path, *, soak: bool
+    server: Server,
+    nats: LentNats,
+    tmp_path: Path,
+    measured: Callable[[str], None],
+    *,
+    soak: bool,
 ) -> None:
     (tmp_path / "split.toml").write_text(TOPOLOGY)
     # The server tells a thread that it took over, so whoever forks has granted before.
@@ -159,6 +164,7 @@ def test_a_purchase_survives_the_death_of_either_process_at_any_point(
             runner.run(flowing.__aexit__(None, None, None))
             runner.run(fresh.__aexit__(None, None, None))
 
+    measured(f"{reached} points")
     assert reached >= LEAST_POINTS, "the sweep has fewer points than a checkout has commits"
 
 

@@ -100,6 +100,7 @@ def test_a_purchase_survives_the_death_of_its_process_at_any_point(
     heirs: tuple[str, ...],
     first: int,
     step: int,
+    measured: Callable[[str], None],
     *,
     soak: bool,
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_purchase_survives_the_death_of_its_process_at_any_point(
         finally:
             runner.run(fresh.__aexit__(None, None, None))
 
+    measured(f"{reached} points")
     assert reached >= LEAST_POINTS, "the sweep has fewer points than a checkout has commits"
 
 

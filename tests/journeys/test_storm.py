@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -130,7 +129,7 @@ async def sold(shop: Running) -> list[dict[str, Any]]:
 
 @pytest.mark.timeout(400)
 async def test_whatever_is_killed_no_order_is_lost_and_nobody_pays_twice(
-    shop: Running, capsys: pytest.CaptureFixture[str], *, soak: bool
+    shop: Running, measured: Callable[[str], None], *, soak: bool
 ) -> None:
     calm_seconds, people, at_once = (3.0, 4, 1) if soak else (0.5, 2, 3)
     sku, _ = await lamp_with_units(shop, UNITS)
@@ -153,11 +152,10 @@ async def test_whatever_is_killed_no_order_is_lost_and_nobody_pays_twice(
     code, told = await doctor(shop)
 
     back = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in recovered.items())
-    with capsys.disabled():
-        sys.stdout.write(
-            f"\n{len(orders)} orders; {shoppers.failed} of {shoppers.asked} requests failed; "
-            f"the longest wait was {shoppers.longest_seconds:.1f} s; back after: {back}\n"
-        )
+    measured(
+        f"{len(orders)} orders; {shoppers.failed} of {shoppers.asked} requests failed; "
+        f"the longest wait was {shoppers.longest_seconds:.1f} s; back after: {back}"
+    )
     assert len(set(shoppers.orders)) == len(shoppers.orders)
     confirmed = {order["id"] for order in orders if order["state"] == "confirmed"}
     assert confirmed == set(shoppers.orders)
