@@ -27,7 +27,7 @@ class _Due(NamedTuple):
 class Worker:
     """One loop per module and process. It naps until something is due, or somebody wakes it.
 
-    It is woken in this process only; what another process left behind is found by a slow poll, so
+    It is woken in this process only; what another process left behind is found by a poll, so
     that nothing has to be announced through the database while people are waiting.
     """
 
