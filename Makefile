@@ -2,7 +2,7 @@
 .PHONY: help run test soak bench check format docs words lock clean
 
 BIN := .venv/bin
-STEPS := style types imports migrations templates
+STEPS := style types imports migrations templates tests
 
 # Processes are started by the hundred: each shall find what was compiled for the one before.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,7 +33,7 @@ bench: ## Measure what operations cost: ARGS="--products 1000 --seconds 8"
 	@requirements/install dev
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
-check: ## Check style, types, imports between modules, migrations and templates
+check: ## Check style, types, imports between modules, migrations, templates, and that tests are found
 	@requirements/install dev
 	@$(MAKE) --no-print-directory --keep-going --output-sync --jobs $(STEPS)
 
@@ -91,3 +91,7 @@ migrations:
 
 templates:
 	$(call step,find src -path '*/templates/*.html*' -exec $(BIN)/djlint --check --lint {} +)
+
+# Also compiles them once for all who run them.
+tests:
+	$(call step,$(BIN)/python -m pytest --collect-only --quiet)
