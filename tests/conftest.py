@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,8 +23,9 @@ NOBODY_GUESSES = {"scram_iterations": "1"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `make soak` take its time."""
+    """Let `make soak` take its time, and people look at pages."""
     parser.addoption("--soak", action="store_true", help="Do all of what is else done in part.")
+    parser.addoption("--shoot", action="store_true", help="Take pictures of pages.")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,6 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("quick", max_examples=40)
     hypothesis.settings.register_profile("soak", max_examples=400)
     hypothesis.settings.load_profile("soak" if config.getoption("--soak") else "quick")
+
+
+def pytest_collection_finish() -> None:
+    """Leave what all tests share out of every search for garbage."""
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)

@@ -78,7 +78,7 @@ def main() -> None:
     try:
         if sys.argv[1:2] not in ([name] for name in ("status", "scale", "restart")):
             _add_plugin_commands(houses.discover())
-        sys.exit(commands())
+        sys.exit(commands(sys.argv[1:]))
     except (Misconfigured, EngineError) as trouble:
         console.print(f"[red]banyan cannot do that:[/red] {escape(str(trouble))}", soft_wrap=True)
         sys.exit(1)

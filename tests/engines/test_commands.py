@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import NamedTuple
 
 import pytest
 import yaml
 
-from banyan.kernel.settings import environment
+from banyan import cli
 
 MICROSERVICES = Path(__file__).parents[2] / "topology" / "microservices.toml"
 
@@ -26,14 +29,31 @@ modules = ["catalog"]
 """
 
 
-def banyan(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "banyan.cli", *arguments],
-        env={**environment(), **more},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+FORK = multiprocessing.get_context("fork")
+
+
+class Told(NamedTuple):
+    """How a command ended, and what it said."""
+
+    returncode: int | None
+    stdout: str
+
+
+def banyan(*arguments: str, **more: str) -> Told:
+    """Run a command in a process of its own that need not load the house again."""
+    with NamedTemporaryFile("w+") as said:
+
+        def run() -> None:
+            sys.argv, sys.stdout = ["banyan", *arguments], said
+            for name, value in more.items():
+                pytest.MonkeyPatch().setenv(name, value)
+            cli.main()
+
+        process = FORK.Process(target=run)
+        process.start()
+        process.join(30)
+        said.seek(0)
+        return Told(process.exitcode, said.read())
 
 
 def refused(tmp_path: Path, text: str) -> str:

@@ -31,7 +31,7 @@ async def roll(nats: LentNats) -> AsyncIterator[Roll]:
 
 
 async def names(roll: Roll) -> set[str]:
-    return {one.instance for one in await roll.call(seconds=0.05)}
+    return {one.instance for one in await roll.call(seconds=0.3)}
 
 
 async def test_whoever_says_that_he_leaves_is_gone_at_once(water: App, roll: Roll) -> None:

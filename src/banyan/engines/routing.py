@@ -33,7 +33,8 @@ _ELSEWHERE = {
             },
         }
     ],
-    "host_selection_retry_max_attempts": 3,
+    # Replicas are drawn by lot: one that has failed may be drawn again, but not ten times.
+    "host_selection_retry_max_attempts": 10,
 }
 # What may be done twice is tried again whatever went wrong; all else only if nobody has heard it.
 _AGAIN = {

@@ -265,6 +265,7 @@ async def test_a_document_that_drifted_is_found_and_mended(by_ones: Bench) -> No
 
     found, mended = await service(by_ones).audit(), await service(by_ones).mend()
 
-    assert [len(found), len(mended)] == [3, 3]
+    assert len([finding for finding in found if finding.startswith("product ")]) == 3
+    assert len(mended) == len(found)
     assert await service(by_ones).audit() == []
     assert await documents(by_ones) == expected

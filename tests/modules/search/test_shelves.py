@@ -39,6 +39,7 @@ from tests.modules.search.examples import (
     prices,
     product,
     retired,
+    service,
     stock,
 )
 
@@ -193,9 +194,11 @@ async def test_a_list_that_is_too_long_to_be_counted_says_so(
         await shop.hear(*EVENTS)
         search = shop.ask(Search)
 
-        found = await search.find()
+        everything = await search.find()
+        found = await search.find(filters={"available": ("true", "false")})
         chosen = await search.find(filters={"brand": ("nobody",)})
 
+    assert (everything.total, everything.uncounted) == (3, False)
     assert (found.total, found.uncounted) == told
     assert (chosen.total, chosen.uncounted) == (0, told[1])
 
@@ -205,15 +208,27 @@ async def test_a_place_is_counted_whatever_happens_to_its_products(shop: Bench) 
     await shop.hear(ProductPublished(product=moved), retired(CHAIR))
 
     tree = await shop.ask(Search).categories()
-    counted = await database(shop).all(
-        "SELECT place, products FROM tallies WHERE products <> 0 ORDER BY place"
-    )
-    standing = await database(shop).all(
-        "SELECT place, count(*) AS products FROM places GROUP BY place ORDER BY place"
-    )
 
     assert {one.slug: one.count for one in tree.items} == {"home": 2, "lamps": 1, "chairs": 1}
-    assert [tuple(row) for row in counted] == [tuple(row) for row in standing]
+    assert await service(shop).audit() == []
+
+
+async def test_what_is_counted_wrong_is_found_and_mended(shop: Bench) -> None:
+    async with database(shop).begin() as tx:
+        await tx.execute("UPDATE tallies SET products = products + 1 WHERE place = 'category:home'")
+        await tx.execute("DELETE FROM tallies WHERE place = '' AND token = ''")
+
+    found = await service(shop).audit()
+    mended = await service(shop).mend()
+
+    assert found == [
+        f"{place} in {market}: other products are counted than stand there"
+        for market in ("eu", "us")
+        for place in ("everywhere", "category:home")
+    ]
+    assert mended == [f"{finding}: counted anew" for finding in found]
+    assert await service(shop).audit() == []
+    assert (await shop.ask(Search).find()).total == 3
 
 
 async def test_a_sitemap_tells_every_product_once_and_when_it_changed(linked: Bench) -> None:

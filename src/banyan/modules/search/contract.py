@@ -86,7 +86,8 @@ class Found(Told[ProductCard], frozen=True, kw_only=True):
 
     What has no price in the market is not listed there. A facet counts what would be listed with
     each of its values, as if none of them were chosen. `total` is how long the whole list is;
-    `uncounted` tells that it may be longer, because only so many products are looked at.
+    `uncounted` tells that it may be longer, because of those of a query or a filter only so many
+    are looked at.
     """
 
     facets: tuple[Facet, ...] = ()
@@ -227,7 +228,8 @@ class Search(Protocol):
 
         `filters` names facet codes, and the values of which one must hold; those of the facet
         `price` are ranges of minor units such as `1000-2000`, where either end may be missing and
-        the upper one is excluded. Facets are counted among the first 10,000 products.
+        the upper one is excluded. Where there is a filter or a query, facets are counted among
+        the first 10,000 products.
         """
         ...
 

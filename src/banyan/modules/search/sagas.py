@@ -7,7 +7,7 @@ from uuid import UUID
 from banyan.kernel.database import Database
 from banyan.kernel.saga import Saga
 from banyan.modules.search.settings import SearchSettings
-from banyan.modules.search.store import facts, shadows
+from banyan.modules.search.store import facts, shadows, tallies
 
 BEFORE_ALL = UUID(int=0)
 
@@ -49,5 +49,6 @@ class MakeAnew:
             await facts.take_turns(tx)
             corrected = await shadows.change_places(tx)
             await shadows.forget_spellings(tx)
+            await tallies.count_anew(tx)
             await shadows.clear(tx)
         return corrected

@@ -28,7 +28,7 @@ from banyan.modules.search.contract import (
 )
 from banyan.modules.search.sagas import MakeAnew
 from banyan.modules.search.settings import SearchSettings
-from banyan.modules.search.store import documents, facts, lists, pages, shelves, sitemaps
+from banyan.modules.search.store import documents, facts, lists, pages, shelves, sitemaps, tallies
 from banyan.vocabulary import MarketCode, UnknownMarket
 
 T = TypeVar("T")
@@ -135,16 +135,21 @@ class SearchService(Search):
         return Rebuild(id=rebuild, state="done", corrected=corrected)
 
     async def audit(self) -> Sequence[str]:
-        """Find documents that are not what the facts say."""
-        return list((await documents.drifted(self.db)).values())
+        """Find documents that are not what the facts say, and counts that are not theirs."""
+        return [*(await documents.drifted(self.db)).values(), *await tallies.drifted(self.db)]
 
     async def mend(self) -> Sequence[str]:
-        """Make such documents anew."""
+        """Make such documents anew, and count anew."""
         async with self.db.begin() as tx:
             await facts.take_turns(tx)
             drifted = await documents.drifted(tx)
             await documents.refresh(tx, list(drifted))
-        return [f"{finding}: made anew" for finding in drifted.values()]
+            if miscounted := await tallies.drifted(tx):
+                await tallies.count_anew(tx)
+        return [
+            *(f"{finding}: made anew" for finding in drifted.values()),
+            *(f"{finding}: counted anew" for finding in miscounted),
+        ]
 
 
 def _told(page: Told[T], market: MarketCode | None) -> Told[T]:

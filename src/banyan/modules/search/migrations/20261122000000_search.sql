@@ -130,13 +130,22 @@ CREATE TABLE places (
 
 CREATE INDEX places_of_product ON places (product);
 
--- How many products stand in a place.
+-- How many products of a market stand in a place and have a value. The place '' is everywhere, the
+-- others are categories; the value is one of their facets, whether they are available, their step of
+-- prices, or '', which all have. What is labeled or said otherwise is counted by itself.
 CREATE TABLE tallies (
-    place text PRIMARY KEY,
+    market text NOT NULL,
+    place text NOT NULL,
+    token text NOT NULL,
+    label text NOT NULL,
+    said jsonb NOT NULL,
     products bigint NOT NULL
 ) WITH (fillfactor = 50);
 
--- Both follow from documents, whichever way these change: their writers take turns.
+-- What is said in many languages is too long for an index.
+CREATE UNIQUE INDEX tallies_by_place ON tallies (market, place, token, label, md5(said::text));
+
+-- They follow from documents, whichever way these change: their writers take turns.
 CREATE FUNCTION find_places() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM places USING made WHERE places.product = made.product AND place <> ALL (facets);
@@ -146,23 +155,10 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION count_places() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO tallies
-    SELECT place, CASE TG_OP WHEN 'INSERT' THEN count(*) ELSE -count(*) END
-    FROM concerned GROUP BY place
-    ON CONFLICT (place) DO UPDATE SET products = tallies.products + excluded.products;
-    RETURN NULL;
-END $$;
-
 CREATE TRIGGER documents_made AFTER INSERT ON documents
 REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION find_places();
 CREATE TRIGGER documents_made_anew AFTER UPDATE ON documents
 REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION find_places();
-CREATE TRIGGER places_taken AFTER INSERT ON places
-REFERENCING NEW TABLE AS concerned FOR EACH STATEMENT EXECUTE FUNCTION count_places();
-CREATE TRIGGER places_left AFTER DELETE ON places
-REFERENCING OLD TABLE AS concerned FOR EACH STATEMENT EXECUTE FUNCTION count_places();
 
 -- The words that titles, brands, categories and tags are made of, without accents.
 CREATE TABLE spellings (

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-# What a card is made of, from listings and documents; the language is that of the visit.
+# What a card is made of, from listings and documents, for a visit.
 SHOWN = """
-    listings.*, slug, image, image_alt, brand, category, facets, labels, glossary,
-    coalesce(worded(titles, (SELECT locale FROM visit)), titles ->> '') AS title,
-    coalesce(worded(sort_keys, (SELECT locale FROM visit)), sort_keys ->> '') AS sort_key"""
+    listings.*, slug, image, image_alt, brand, category, facets, labels, glossary, visit.locale,
+    coalesce(worded(titles, visit.locale), titles ->> '') AS title,
+    coalesce(worded(sort_keys, visit.locale), sort_keys ->> '') AS sort_key"""
 
 CARD = """
     SELECT slug, title, image,
-        translated(btrim(image_alt), vocabulary(glossary, (SELECT locale FROM visit))) AS image_alt,
+        translated(btrim(image_alt), vocabulary(glossary, locale)) AS image_alt,
         brand, category, available, varies AS price_varies,
         jsonb_build_object('amount', amount, 'currency', currency) AS price,
         CASE WHEN compare_at IS NOT NULL THEN
@@ -19,7 +19,10 @@ CARD = """
 # A category looks like the newest of its products, of which the first few are looked at.
 BRANCHES = """, branches AS NOT MATERIALIZED (
         SELECT slug, path, position, path[cardinality(path) - 1] AS parent,
-            coalesce(products, 0) AS count,
+            coalesce((
+                SELECT products FROM tallies
+                WHERE tallies.market = visit.market AND place = 'category:' || slug AND token = ''
+            ), 0) AS count,
             coalesce(worded(title, locale), worded(title, main), slug) AS title,
             coalesce((
                 SELECT image FROM (
@@ -27,8 +30,7 @@ BRANCHES = """, branches AS NOT MATERIALIZED (
                     ORDER BY product DESC LIMIT 20) AS newest
                 JOIN documents USING (product)
                 WHERE image <> '' ORDER BY product DESC LIMIT 1), '') AS image
-        FROM categories LEFT JOIN tallies ON place = 'category:' || slug
-        LEFT JOIN visit ON true
+        FROM categories LEFT JOIN visit ON true
     )"""
 BRANCH = "slug, title, parent, count, image"
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from banyan.kernel.database import Statements, Transaction
+from banyan.modules.search.store.tallies import DOCUMENTS_TALLIED, LISTINGS_TALLIED
 
 SELLABLE = "coalesce(stock.available > 0 OR stock.backorder, false)"
 
@@ -192,6 +193,7 @@ async def refresh(tx: Transaction, products: Sequence[UUID]) -> None:
         "unlisted AS (DELETE FROM listings WHERE product = ANY($1) "
         "AND (product, market) NOT IN (SELECT product, market FROM listing)), "
         f"spelled AS ({SPELLINGS}), "
+        f"tallied AS ({DOCUMENTS_TALLIED}), "
         f"replaced AS (INSERT INTO documents ({DOCUMENT}) SELECT {DOCUMENT} FROM document "
         f"{REPLACE_DOCUMENT}) "
         f"INSERT INTO listings ({LISTING}) SELECT {LISTING} FROM listing {REPLACE_LISTING}",
@@ -206,6 +208,7 @@ async def refresh_listings(tx: Transaction, products: Sequence[UUID]) -> None:
         f"listing AS (SELECT {LISTING} FROM ({LISTINGS}) AS made WHERE product = ANY($1)), "
         "unlisted AS (DELETE FROM listings WHERE product = ANY($1) "
         "AND (product, market) NOT IN (SELECT product, market FROM listing) RETURNING product), "
+        f"tallied AS ({LISTINGS_TALLIED}), "
         f"listed AS (INSERT INTO listings ({LISTING}) SELECT {LISTING} FROM listing "
         f"{REPLACE_LISTING} RETURNING product) "
         "SELECT EXISTS (SELECT FROM unlisted UNION ALL SELECT FROM listed)",

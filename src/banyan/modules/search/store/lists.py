@@ -25,13 +25,20 @@ HOLDS = """
     END"""
 
 ALL = f""", scope AS NOT MATERIALIZED (
-        SELECT {SHOWN} FROM listings JOIN documents USING (product)
-        WHERE market = (SELECT market FROM visit) AND $3::text = ''"""
+        SELECT {SHOWN} FROM visit, listings JOIN documents USING (product)
+        WHERE listings.market = (SELECT market FROM visit) AND $3::text = ''"""
 FOUND_ONLY = f""", scope AS NOT MATERIALIZED (
-        SELECT {SHOWN}, rank FROM found JOIN listings USING (product) JOIN documents USING (product)
-        WHERE market = (SELECT market FROM visit)"""
+        SELECT {SHOWN}, rank
+        FROM visit, found JOIN listings USING (product) JOIN documents USING (product)
+        WHERE listings.market = (SELECT market FROM visit)"""
 ANYWHERE = "AND $4::text IS NULL)"
 IN_CATEGORY = "AND facets @> ARRAY['category:' || $4::text])"
+# The newest of a category are read in their order, as many as a page has.
+AT_PLACE = f""", scope AS NOT MATERIALIZED (
+        SELECT {SHOWN}
+        FROM visit, places JOIN listings USING (product) JOIN documents USING (product)
+        WHERE listings.market = (SELECT market FROM visit) AND $3::text = ''
+            AND place = 'category:' || $4::text)"""
 
 ITEMS = ", items AS (SELECT scope.*,"
 UNCHOSEN = "AS key FROM scope WHERE $6::text[] = '{}'"
@@ -62,7 +69,7 @@ ORDERS: dict[Sort, Order] = {
 }
 
 # In which words labels are told: looked up once for each product, not for each of its labels.
-VOCABULARY = "vocabulary(glossary, visit.locale) AS vocabulary"
+VOCABULARY = "vocabulary(glossary, locale) AS vocabulary"
 
 # A value is counted among the products that would be listed if nothing were chosen of its facet:
 # those that miss nothing, or nothing but that. Of '' all products that are looked at have one.
@@ -75,14 +82,22 @@ COUNT = """
 COUNTED = f"""), counted AS (
         SELECT {COUNT}, count(*) AS listed
         FROM ({TOKENS} FROM (
-            SELECT scope.*, {VOCABULARY} FROM scope, visit LIMIT $10) AS sample) AS facet
+            SELECT scope.*, {VOCABULARY} FROM scope LIMIT $10) AS sample) AS facet
+        GROUP BY token
+    )"""
+# Where nothing was chosen or typed, all is counted already.
+TALLIED = """), counted AS (
+        SELECT token, min(label) AS label, min(worded(said, locale)) AS said,
+            sum(products)::bigint AS count, sum(products)::bigint AS listed
+        FROM visit JOIN tallies USING (market)
+        WHERE place = coalesce('category:' || $4::text, '') AND products > 0
         GROUP BY token
     )"""
 COUNTED_CHOSEN = f"""), counted AS (
         SELECT {COUNT}, count(*) FILTER (WHERE missed = '{{}}') AS listed
         FROM ({TOKENS}, missed FROM (
             SELECT scope.*, {VOCABULARY}, ARRAY(SELECT code FROM chosen WHERE NOT {HOLDS}) AS missed
-            FROM scope, visit LIMIT $10) AS sample) AS facet
+            FROM scope LIMIT $10) AS sample) AS facet
         WHERE missed = '{{}}' OR missed = ARRAY[split_part(token, ':', 1)] OR token = ''
         GROUP BY token
     )"""
@@ -117,7 +132,7 @@ ANSWER = f"""
         (SELECT coalesce(jsonb_object_agg(token, coalesce(said, label)), '{{}}')
         FROM counted WHERE token <> '' AND token NOT LIKE '%:%') AS options,
         coalesce((SELECT listed FROM counted WHERE token = ''), 0) AS total,
-        coalesce((SELECT count FROM counted WHERE token = ''), 0) >= $10 AS uncounted,
+        coalesce((SELECT count FROM counted WHERE token = '') >= $10, false) AS uncounted,
         (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'code', code, 'unit', unit, 'choices', choices,
             'title', coalesce(worded(title, visit.locale), worded(title, visit.main), code))), '[]')
@@ -127,22 +142,21 @@ ANSWER = f"""
 
 async def find(db: Statements, asked: Asked, *, counted: int) -> Listed:
     """Read a page of a list, and how often each value occurs among so many products of the list."""
-    order = ORDERS[asked.sort]
+    order, tallied = ORDERS[asked.sort], not (asked.q or asked.chosen)
+    scope = (FOUND + FOUND_ONLY if asked.q else ALL) + (IN_CATEGORY if asked.category else ANYWHERE)
     row = await db.one(
         " ".join(
             (
                 VISIT,
                 BRANCHES,
                 CHOSEN,
-                FOUND if asked.q else "",
-                FOUND_ONLY if asked.q else ALL,
-                IN_CATEGORY if asked.category else ANYWHERE,
+                AT_PLACE if tallied and asked.category else scope,
                 ITEMS,
                 order.key,
                 CHOSEN_ONLY if asked.chosen else UNCHOSEN,
                 f"AND {order.after}" if asked.after else FIRST,
                 f"ORDER BY {order.by} LIMIT $9",
-                COUNTED_CHOSEN if asked.chosen else COUNTED,
+                TALLIED if tallied else COUNTED_CHOSEN if asked.chosen else COUNTED,
                 ANSWER,
             )
         ),
@@ -155,7 +169,7 @@ async def find(db: Statements, asked: Asked, *, counted: int) -> Listed:
         asked.after.key if asked.after else None,
         asked.after.product if asked.after else None,
         asked.limit + 1,
-        counted,
+        None if tallied else counted,
     )
     assert row, "one row always stands there"
     return convert(row, Listed)

@@ -16,8 +16,8 @@ SHELVES = f"""{VISIT}{BRANCHES}, shelves AS (
         SELECT -1 AS position, NULL::jsonb AS category, '' AS title, cards
         FROM (
             WITH shown AS (
-                SELECT {SHOWN} FROM listings JOIN documents USING (product)
-                WHERE market = (SELECT market FROM visit)
+                SELECT {SHOWN} FROM visit, listings JOIN documents USING (product)
+                WHERE listings.market = (SELECT market FROM visit)
                 ORDER BY product DESC LIMIT $3)
             {CARDS}) AS newest
         UNION ALL
@@ -27,8 +27,8 @@ SHELVES = f"""{VISIT}{BRANCHES}, shelves AS (
                 SELECT {SHOWN} FROM (
                     SELECT product FROM places WHERE place = 'category:' || branches.slug
                     ORDER BY product DESC LIMIT 1000) AS newest
-                JOIN listings USING (product) JOIN documents USING (product)
-                WHERE market = (SELECT market FROM visit)
+                JOIN listings USING (product) JOIN documents USING (product), visit
+                WHERE listings.market = (SELECT market FROM visit)
                 ORDER BY product DESC LIMIT $3)
             {CARDS}) AS newest
         WHERE parent IS NULL
@@ -57,8 +57,8 @@ RELATED = f"""{VISIT}, this AS (
             ORDER BY product DESC LIMIT 50) AS near
     ), shown AS (
         SELECT {SHOWN}
-        FROM near JOIN listings USING (product) JOIN documents USING (product)
-        WHERE market = (SELECT market FROM visit)
+        FROM near JOIN listings USING (product) JOIN documents USING (product), visit
+        WHERE listings.market = (SELECT market FROM visit)
         ORDER BY available DESC, (
             SELECT ROW(count(*) FILTER (WHERE starts_with(shared, 'category:')), count(*)) FROM (
                 SELECT unnest(facets) INTERSECT SELECT unnest(facets) FROM this
