@@ -27,7 +27,7 @@ from tests.engines.servers import postmaster
 from tests.kernel.afar import apart
 from tests.kernel.pond.contract import Leapt, Pond, TooFar
 from tests.kernel.pond.module import module
-from tests.kernel.pond.service import PondService, Rest, Travel
+from tests.kernel.pond.service import Dive, PondService, Rest, Travel
 from tests.kernel.replicated import QUICK, Pair, Shopper, eventually, replicated
 
 
@@ -192,7 +192,7 @@ async def test_a_reaction_reads_the_original(both: Pair, tmp_path: Path) -> None
     attentive = Copied(
         name="pond",
         offers={Pond: Attentive},
-        sagas=[Travel, Rest],
+        sagas=[Travel, Dive, Rest],
         reactions=[on(Leapt, Attentive.hear)],
     )
 

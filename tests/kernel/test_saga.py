@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from itertools import count
+
 import pytest
 
+from banyan.kernel import fault
 from banyan.kernel.driver import MOST_ATTEMPTS, Sagas
 from banyan.kernel.journal import LEASE_SECONDS
 from banyan.kernel.link import Unavailable
+from banyan.kernel.tally import statements
 from banyan.kernel.testing import Bench
 from tests.kernel.pond.contract import Pond, TooFar
 from tests.kernel.pond.service import PondService
@@ -169,6 +174,50 @@ async def test_what_a_saga_was_given_is_forgotten_at_its_end(
     await pond.travel(name="frog", times=1)
 
     assert await service.db.value("SELECT arguments FROM sagas WHERE kind LIKE 'travel%'") == {}
+
+
+async def test_a_step_whose_commit_fails_is_taken_again(
+    pond: Pond, service: PondService, away: Callable[[int], None]
+) -> None:
+    away(2)  # The first commit writes the saga down.
+
+    assert await pond.travel(name="frog", times=2) == 2
+    assert service.traveling.taken == ["leap"] * 3
+    assert await pond.leaps(name="frog") == 2
+
+
+@pytest.mark.parametrize("commit", [0, 2])
+async def test_the_last_step_and_the_end_are_one_commit(
+    pond: Pond, service: PondService, away: Callable[[int], None], commit: int
+) -> None:
+    away(commit)
+
+    statements.watching, statements.run = True, []
+    async with service.db.begin() as tx:
+        running = await service.sagas.start(tx, service.diving, "dive", name="frog")
+    assert await running.settled() == 1
+    statements.watching = False
+
+    assert [sql for _, sql in statements.run].count("BEGIN") == (3 if commit else 2)
+    assert await pond.leaps(name="frog") == 1
+    assert await service.db.value("SELECT status FROM sagas WHERE id = 'dive'") == "done"
+
+
+@pytest.fixture
+def away() -> Iterator[Callable[[int], None]]:
+    """Let the database go away before the n-th commit from now on."""
+
+    def plan(number: int) -> None:
+        commits = count(1)
+
+        def watch(point: str) -> None:
+            if point == "before commit pond" and next(commits) == number:
+                raise ConnectionError("the database is away")
+
+        fault.watch(watch)
+
+    yield plan
+    fault.watch(None)
 
 
 async def _leave_behind(service: PondService, name: str, *, steps: int) -> None:

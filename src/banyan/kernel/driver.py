@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from math import inf
@@ -65,9 +66,13 @@ class Running(Generic[R]):
 
         Raises the problem that made the saga turn back. It goes on, whether we listen or not.
         """
+        row: Row | _Seen | None
         while (patience := current().left() - RESERVE_SECONDS) > 0:
             if task := self._sagas.tasks.get(self._id):
-                await asyncio.wait({task}, timeout=patience)
+                arrived, _ = await asyncio.wait({task}, timeout=patience)
+                failed = not arrived or task.cancelled() or task.exception()
+                if not failed and (row := task.result()).ended:
+                    break
             row = await self._sagas.look(self._id)
             if row is None or row.owner is None or row.error is not None or row.ended:
                 break
@@ -99,7 +104,7 @@ class Sagas:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.tasks: dict[str, asyncio.Task[Row]] = {}
         self._me = f"{database.instance}:{database.ids.new().hex}"
         self._undertakings: dict[str, Any] = {}
         self._jobs: dict[str, tuple[Job, Callable[[], Awaitable[object]]]] = {}
@@ -245,19 +250,21 @@ class Sagas:
         self.tasks[row.id] = task
         task.add_done_callback(lambda done: self._arrived(row.id, done))
 
-    def _arrived(self, identity: str, task: asyncio.Task[None]) -> None:
+    def _arrived(self, identity: str, task: asyncio.Task[Row]) -> None:
         if self.tasks.get(identity) is task:
             del self.tasks[identity]
         self.database.wake()
 
-    async def _drive(self, row: Row) -> None:
+    async def _drive(self, row: Row) -> Row:
         """Take the saga as far as it goes: to its end, to a wait, or to a later attempt."""
-        with telemetry.follow(row.traceparent), telemetry.span(f"saga {row.kind}"):
-            try:
-                while not await self._attempt(row):
-                    pass
-            except (LostLease, *DOWN):
-                return
+        with (
+            telemetry.follow(row.traceparent),
+            telemetry.span(f"saga {row.kind}"),
+            suppress(LostLease, *DOWN),
+        ):
+            while not await self._attempt(row):
+                pass
+        return row
 
     async def _attempt(self, row: Row) -> bool:
         """Go once; False when the next attempt may follow at once."""
@@ -277,7 +284,9 @@ class Sagas:
     async def _go(self, row: Row) -> None:
         saga = self._saga(row)
         try:
-            await row.end(self.database, "done", await self._call(saga, row))
+            answer = await self._call(saga, row)
+            if not row.ended:
+                await row.end(self.database, "done", answer)
         except Paused as pause:
             await row.leave(self.database, pause.until)
         except Problem as no:
@@ -321,6 +330,9 @@ class Sagas:
 
     async def _failed(self, row: Row, defect: Exception) -> bool:
         """Plan the next attempt; after too many, turn back or ask for help."""
+        await row.refresh(self.database)
+        if row.ended:
+            return True
         row.attempt += 1
         row.trouble = type(defect.__cause__ or defect).__name__
         telemetry.log(__name__).warning(

@@ -58,6 +58,11 @@ class Row(msgspec.Struct, kw_only=True):
     result: Any = None
     traceparent: str = ""
 
+    @property
+    def ended(self) -> bool:
+        """Tell whether there is nothing left to do."""
+        return self.status in ("done", "undone")
+
     async def remember(self, database: Database, entry: Entry) -> None:
         """Append what a step came to."""
         entry = structs.replace(entry, at=database.clock.now())
@@ -90,15 +95,35 @@ class Row(msgspec.Struct, kw_only=True):
         """Keep the lease for another attempt, of which there is nothing to remember."""
         await self._write(database, "attempt = $4, trouble = $5", self.attempt, self.trouble)
 
-    async def end(self, database: Database, status: Status, result: Any = None) -> None:
-        """Note the end. What the saga was given is dropped: it may hold what should not stay."""
+    async def refresh(self, database: Database) -> None:
+        """Forget what was remembered in a transaction that came to nothing."""
+        row = await database.one(
+            "SELECT journal, undone, status, result FROM sagas WHERE id = $1 AND epoch = $2",
+            self.id,
+            self.epoch,
+        )
+        if row is None:
+            raise LostLease
+        self.journal = msgspec.convert(row["journal"], list[Entry])
+        self.undone, self.status, self.result = row["undone"], row["status"], row["result"]
+
+    async def end(
+        self, database: Database, status: Status, result: Any = None, *, last: Entry | None = None
+    ) -> None:
+        """Note the end, perhaps with what the last step came to.
+
+        What the saga was given is dropped: it may hold what should not stay.
+        """
+        now = database.clock.now()
         await self._write(
             database,
-            "result = $4, status = $5, error = $6, arguments = '{}', owner = NULL, ended_at = $7",
+            "result = $4, status = $5, error = $6, arguments = '{}', owner = NULL, ended_at = $7, "
+            "journal = journal || $8",
             result,
             status,
             self.error,
-            database.clock.now(),
+            now,
+            [structs.replace(last, at=now)] if last else [],
         )
         self.status, self.result = status, result
 

@@ -74,12 +74,14 @@ class Saga:
         A method of the saga itself shares its transaction with the note that it was taken: exactly
         once. What is asked of a neighbor, or of a plugin, may be asked for twice, and must bear it.
         """
-        entry = self._recall(_name(step))
-        if entry is None:
-            return await self._take(step, *args, **kwargs)
-        if entry.problem is not None:
-            raise revive(entry.problem)
-        return cast(R, msgspec.convert(entry.answer, _answer_of(step), str_keys=True))
+        return await self._done(lambda: step(*args, **kwargs), step, last=False)
+
+    async def conclude(
+        self, step: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Take the last step, a method of the saga itself, and end in its transaction."""
+        assert self._is_ours(step), "a neighbor's transaction cannot end our saga"
+        return await self._done(lambda: step(*args, **kwargs), step, last=True)
 
     def undo(self, step: Callable[P, Awaitable[object]], *args: P.args, **kwargs: P.kwargs) -> None:
         """Say how to step back from the step that comes next, should it or a later one fail.
@@ -144,19 +146,31 @@ class Saga:
             )
         return entry
 
-    async def _take(self, step: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def _done(
+        self, act: Callable[[], Awaitable[R]], step: Callable[..., Any], *, last: bool
+    ) -> R:
+        entry = self._recall(_name(step))
+        if entry is None:
+            return await self._take(act, step, last=last)
+        if entry.problem is not None:
+            raise revive(entry.problem)
+        return cast(R, msgspec.convert(entry.answer, _answer_of(step), str_keys=True))
+
+    async def _take(
+        self, act: Callable[[], Awaitable[R]], step: Callable[..., Any], *, last: bool
+    ) -> R:
         """Take a step for the first time. Whatever is not a declared no is an unknown outcome."""
         operation, name = asked(step), _name(step)
         try:
             with calling(seconds=STEP_SECONDS):
                 if self._is_ours(step):
                     async with limited(), self._database.begin():
-                        answer = await step(*args, **kwargs)
-                        await self._row.remember(self._database, Entry(step=name, answer=answer))
+                        answer = await act()
+                        await self._note(Entry(step=name, answer=answer), last=last)
                         return answer
                 fault.reached(f"before call {name}")
                 async with limited():
-                    answer = await step(*args, **kwargs)
+                    answer = await act()
                 fault.reached(f"after call {name}")
         except Problem as no:
             undeclared = operation is not None and not operation.declares(no)
@@ -170,6 +184,12 @@ class Saga:
             raise StepFailed(name) from unknown
         await self._row.remember(self._database, Entry(step=name, answer=answer))
         return answer
+
+    async def _note(self, entry: Entry, *, last: bool) -> None:
+        if last:
+            await self._row.end(self._database, "done", entry.answer, last=entry)
+        else:
+            await self._row.remember(self._database, entry)
 
 
 def _name(step: Callable[..., Any]) -> str:

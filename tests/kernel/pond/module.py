@@ -5,11 +5,11 @@ from __future__ import annotations
 from banyan.kernel.event import on
 from banyan.kernel.module import Module
 from tests.kernel.pond.contract import Leapt, Pond
-from tests.kernel.pond.service import PondService, Rest, Travel
+from tests.kernel.pond.service import Dive, PondService, Rest, Travel
 
 module = Module(
     name="pond",
     offers={Pond: PondService},
-    sagas=[Travel, Rest],
+    sagas=[Travel, Dive, Rest],
     reactions=[on(Leapt, PondService.hear)],
 )

@@ -48,6 +48,13 @@ class Travel:
             await tx.execute("UPDATE frogs SET leaps = leaps - 1 WHERE name = $1", name)
 
 
+class Dive(Travel):
+    """Leap once, and be done."""
+
+    async def __call__(self, saga: Saga, *, name: str) -> int:  # type: ignore[override]
+        return await saga.conclude(self.leap, name=name)
+
+
 class Rest:
     """Wait for a call, or until the night is over."""
 
@@ -60,10 +67,13 @@ class Rest:
 class PondService(Pond):
     """Frogs, in the schema `pond`."""
 
-    def __init__(self, db: Database, sagas: Sagas, traveling: Travel, resting: Rest) -> None:
+    def __init__(
+        self, db: Database, sagas: Sagas, traveling: Travel, diving: Dive, resting: Rest
+    ) -> None:
         self.db = db
         self.sagas = sagas
         self.traveling = traveling
+        self.diving = diving
         self.resting = resting
         self.heard: list[int] = []
 

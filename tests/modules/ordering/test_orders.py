@@ -142,7 +142,9 @@ async def test_an_order_outlives_its_market(shop: Shop) -> None:
     (payment,) = shop.payments.known.values()
     shop.payments.known[payment.id] = _authorized(shop, payment.id)
     await shop.bench.hear(
-        PaymentAuthorized(payment=payment.id, order=begun.id, amount=payment.amount)
+        PaymentAuthorized(
+            payment=payment.id, order=begun.id, amount=payment.amount, challenged=True
+        )
     )
 
     assert (await shop.ordering.order(order=begun.id)).state == "confirmed"
@@ -188,7 +190,9 @@ async def test_a_challenge_shows_the_way_and_goes_on_by_the_webhook(shop: Shop) 
 
     shop.payments.known[payment.id] = _authorized(shop, payment.id)
     await shop.bench.hear(
-        PaymentAuthorized(payment=payment.id, order=order.id, amount=payment.amount)
+        PaymentAuthorized(
+            payment=payment.id, order=order.id, amount=payment.amount, challenged=True
+        )
     )
 
     confirmed = await shop.ordering.order(order=order.id)

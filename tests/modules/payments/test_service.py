@@ -387,4 +387,4 @@ async def test_an_authorization_costs_few_statements(counter: Counter) -> None:
 
     await counter.authorize(some_payment())
 
-    assert len(watched) == 7, [sql[:60] for _, sql in watched]
+    assert len(watched) == 6, [sql[:60] for _, sql in watched]

@@ -92,6 +92,16 @@ async def test_a_webhook_heard_before_is_not_looked_into_again(
     assert looks == []
 
 
+async def test_a_webhook_that_says_nothing_new_asks_nobody(counter: Counter, door: Shop) -> None:
+    payment = some_payment()
+    await counter.authorize(payment)
+
+    with counting("before call sandbox.look") as looks:
+        await counter.hear(door.next(str(payment)))
+
+    assert looks == []
+
+
 async def test_a_webhook_whose_effect_was_lost_is_heard_when_it_comes_again(
     counter: Counter, door: Shop
 ) -> None:

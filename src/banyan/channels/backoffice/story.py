@@ -17,9 +17,6 @@ from banyan.vocabulary import Money
 Tone = Literal["", "good", "warn", "bad"]
 
 STEPS = {
-    "rates": "Shipping was priced",
-    "quote": "Prices and taxes were computed again",
-    "reprice": "The cart was shown its new prices",
     "reserve": "Stock was held",
     "release": "Stock was given back",
     "authorize": "The bank was asked to set the money aside",

@@ -38,9 +38,9 @@ class SendMessage:
         try:
             await saga.do(self.post.hand_over, message=message, sending=sending)
         except Undeliverable as no:
-            await saga.do(self.give_up, message=message, sending=sending, reason=no.reason)
+            await saga.conclude(self.give_up, message=message, sending=sending, reason=no.reason)
         else:
-            await saga.do(self.mark_sent, message=message, sending=sending)
+            await saga.conclude(self.mark_sent, message=message, sending=sending)
 
     async def mark_sent(self, *, message: UUID, sending: int) -> None:
         """Note that the message has left."""

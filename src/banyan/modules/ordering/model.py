@@ -33,7 +33,7 @@ from banyan.modules.ordering.contract import (
     UnknownSku,
 )
 from banyan.modules.payments.contract import Payment
-from banyan.modules.pricing.contract import Quote, QuotedLine
+from banyan.modules.pricing.contract import Quote
 from banyan.vocabulary import (
     Address,
     CartId,
@@ -42,7 +42,6 @@ from banyan.vocabulary import (
     MarketCode,
     Money,
     OrderId,
-    PaymentId,
     Sku,
 )
 
@@ -76,16 +75,8 @@ class Purchase(Value, frozen=True, kw_only=True):
     """What a checkout needs to know of an order: no name, no street."""
 
     order: OrderId
-    cart: CartId
-    market: MarketCode
-    locale: Locale
     lines: tuple[Line, ...]
-    subtotal: Money
-    told: Money
-    shipping_method: str
-    country: str
-    region: str
-    weight_grams: int
+    amount: Money
     provider: str
     token: str
     return_url: str
@@ -215,24 +206,30 @@ def totals_of(quote: Quote, *, estimated: bool = False) -> Totals:
     )
 
 
-def refuse_new_price(purchase: Purchase, quote: Quote) -> None:
+def refuse_new_price(cart: Cart, quote: Quote) -> None:
     """Refuse to charge anything but what the shopper was told."""
-    if quote.total != purchase.told:
-        raise PriceChanged(cart=purchase.cart, told=purchase.told, now=quote.total)
+    if quote.total != cart.totals.total:
+        raise PriceChanged(cart=cart.id, told=cart.totals.total, now=quote.total)
 
 
-def place(cart: Cart, order: OrderId, now: datetime, line_id: Callable[[], UUID]) -> Order:
-    """Make an order of a cart; what is missing is named."""
+def refuse_incomplete(cart: Cart) -> None:
+    """Refuse to order what is not ready for it; what is missing is named."""
     if not cart.lines:
         raise EmptyCart(cart=cart.id)
     wanted = ("email", "shipping_address", "shipping_method")
     missing = tuple(name for name in wanted if not getattr(cart, name))
     if missing:
         raise CartIncomplete(missing=missing)
+
+
+def place(
+    cart: Cart, quote: Quote, order: OrderId, now: datetime, line_id: Callable[[], UUID]
+) -> Order:
+    """Make an order of a cart that is ready, at the prices and taxes of a quote."""
     assert cart.email
     assert cart.shipping_address
     assert cart.shipping_method
-    nothing = Money.zero(cart.currency)
+    quoted = {line.sku: line for line in quote.lines}
     return Order(
         id=order,
         state="pending",
@@ -250,18 +247,18 @@ def place(cart: Cart, order: OrderId, now: datetime, line_id: Callable[[], UUID]
                 sku=line.sku,
                 quantity=line.quantity,
                 title=line.title,
-                unit_price=line.unit_price,
-                subtotal=line.total,
-                tax=nothing,
-                total=line.total,
-                tax_millionths=0,
+                unit_price=quoted[line.sku].unit_price,
+                subtotal=quoted[line.sku].subtotal,
+                tax=quoted[line.sku].tax,
+                total=quoted[line.sku].total,
+                tax_millionths=quoted[line.sku].tax_millionths,
                 product=line.product,
                 image=line.image,
                 options=line.options,
             )
             for line in cart.lines
         ),
-        totals=cart.totals,
+        totals=totals_of(quote),
         placed_at=now,
         version=1,
     )
@@ -272,40 +269,15 @@ def lines_of(parts: tuple[CartLine, ...] | tuple[OrderLine, ...]) -> tuple[Line,
     return tuple(Line(sku=part.sku, quantity=part.quantity) for part in parts)
 
 
-def purchase(order: Order, payment: PaymentChoice, weight_grams: int) -> Purchase:
+def purchase(order: Order, payment: PaymentChoice) -> Purchase:
     """Take from an order what its checkout needs."""
     return Purchase(
         order=order.id,
-        cart=order.cart,
-        market=order.market,
-        locale=order.locale,
         lines=lines_of(order.lines),
-        subtotal=order.totals.subtotal,
-        told=order.totals.total,
-        shipping_method=order.shipping_method,
-        country=order.shipping_address.country,
-        region=order.shipping_address.region,
-        weight_grams=weight_grams,
+        amount=order.totals.total,
         provider=payment.method,
         token=payment.token,
         return_url=payment.return_url,
-    )
-
-
-def confirm(
-    order: Order, quote: Quote, payment: PaymentId | None, number: int, now: datetime
-) -> Order:
-    """Let the order stand, with its taxes and number; what costs nothing has no payment."""
-    quoted = {line.sku: line for line in quote.lines}
-    return replace(
-        order,
-        state="confirmed",
-        number=str(number),
-        payment=payment,
-        action=None,
-        confirmed_at=now,
-        totals=totals_of(quote),
-        lines=tuple(_taxed(line, quoted[line.sku]) for line in order.lines),
     )
 
 
@@ -355,17 +327,6 @@ def _counted(parts: Iterable[tuple[Sku, int]]) -> Counter[Sku]:
     for sku, quantity in parts:
         total[sku] += quantity
     return total
-
-
-def _taxed(line: OrderLine, told: QuotedLine) -> OrderLine:
-    return replace(
-        line,
-        unit_price=told.unit_price,
-        subtotal=told.subtotal,
-        tax=told.tax,
-        total=told.total,
-        tax_millionths=told.tax_millionths,
-    )
 
 
 def _with_lines(cart: Cart, lines: tuple[CartLine, ...]) -> Cart:

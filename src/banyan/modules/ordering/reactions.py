@@ -39,9 +39,11 @@ async def market_changed(service: OrderingService, event: MarketChanged) -> None
 
 async def payment_authorized(service: OrderingService, event: PaymentAuthorized) -> None:
     """Let a checkout that waits for the shopper's bank go on."""
-    await service.bring_payment_news(event.order)
+    if event.challenged:
+        await service.bring_payment_news(event.order)
 
 
 async def payment_failed(service: OrderingService, event: PaymentFailed) -> None:
     """Let a checkout that waits for the shopper's bank step back."""
-    await service.bring_payment_news(event.order)
+    if event.challenged:
+        await service.bring_payment_news(event.order)

@@ -9,15 +9,11 @@ from banyan.kernel.clock import Clock
 from banyan.kernel.database import Database
 from banyan.kernel.ids import derived
 from banyan.kernel.saga import Saga
-from banyan.modules.fulfillment.contract import Fulfillment
 from banyan.modules.inventory.contract import Inventory, OutOfStock, ReservationOver
 from banyan.modules.ordering import model
 from banyan.modules.ordering.contract import (
     Action,
-    MarketClosed,
-    NoTaxKnown,
     NotCancelable,
-    NotForSale,
     NotInStock,
     OrderCanceled,
     OrderConfirmed,
@@ -39,8 +35,7 @@ from banyan.modules.payments.contract import (
     UnknownPayment,
     UnknownProvider,
 )
-from banyan.modules.pricing.contract import NoTaxRate, NotPriced, Pricing, Quote
-from banyan.vocabulary import CartId, Money, OrderId, PaymentId, UnknownMarket
+from banyan.vocabulary import OrderId, PaymentId
 
 PAYMENT_NEWS = "payment"
 """The signal that a payment has come to an end at its provider."""
@@ -55,71 +50,34 @@ def payment_of(order: OrderId) -> PaymentId:
 
 
 class CheckOut:
-    """Price, reserve, authorize, confirm; step back when refused."""
+    """Reserve, authorize, allocate, confirm; step back when refused."""
 
     def __init__(
         self,
         db: Database,
         clock: Clock,
         settings: OrderingSettings,
-        pricing: Pricing,
-        fulfillment: Fulfillment,
         inventory: Inventory,
         payments: Payments,
     ) -> None:
         self.db = db
         self.clock = clock
         self.settings = settings
-        self.pricing = pricing
-        self.fulfillment = fulfillment
         self.inventory = inventory
         self.payments = payments
 
     async def __call__(self, saga: Saga, *, purchase: Purchase) -> None:
         order, payment = purchase.order, payment_of(purchase.order)
         saga.undo(self.reopen, order=order)
-
-        quote = await self._quote(saga, purchase)
-        if quote.total != purchase.told:
-            await saga.do(self.reprice, cart=purchase.cart, quote=quote)
-            model.refuse_new_price(purchase, quote)
-
         saga.undo(self.inventory.release, reservation=order)
         await self._reserve(saga, purchase)
 
-        if quote.total.amount:
+        if purchase.amount.amount:
             saga.undo(self.payments.void, payment=payment)
-            await self._authorize(saga, purchase, payment, quote.total)
+            await self._authorize(saga, purchase, payment)
 
         await self._allocate(saga, order)
-        await saga.do(self.confirm, order=order, quote=quote)
-
-    async def _quote(self, saga: Saga, purchase: Purchase) -> Quote:
-        """Ask again what everything costs, the way to the shopper included."""
-        rates = await saga.do(
-            self.fulfillment.rates,
-            market=purchase.market,
-            country=purchase.country,
-            region=purchase.region,
-            total=purchase.subtotal,
-            weight_grams=purchase.weight_grams,
-            locale=purchase.locale,
-        )
-        try:
-            return await saga.do(
-                self.pricing.quote,
-                market=purchase.market,
-                lines=purchase.lines,
-                shipping=model.choose_rate(rates, purchase.shipping_method).price,
-                country=purchase.country,
-                region=purchase.region,
-            )
-        except UnknownMarket as no:
-            raise MarketClosed(market=no.market) from no
-        except NotPriced as no:
-            raise NotForSale(sku=no.skus[0], market=no.market) from no
-        except NoTaxRate as no:
-            raise NoTaxKnown(country=no.country, tax_class=no.tax_class) from no
+        await saga.conclude(self.confirm, order=order, paid=bool(purchase.amount.amount))
 
     async def _reserve(self, saga: Saga, purchase: Purchase) -> None:
         try:
@@ -140,16 +98,14 @@ class CheckOut:
         except ReservationOver as no:
             raise TookTooLong(order=order) from no
 
-    async def _authorize(
-        self, saga: Saga, purchase: Purchase, payment: PaymentId, amount: Money
-    ) -> None:
+    async def _authorize(self, saga: Saga, purchase: Purchase, payment: PaymentId) -> None:
         """Set the money aside; if the bank wants to see the shopper, wait for both."""
         try:
             told = await saga.do(
                 self.payments.authorize,
                 payment=payment,
                 order=purchase.order,
-                amount=amount,
+                amount=purchase.amount,
                 provider=purchase.provider,
                 token=purchase.token,
                 return_url=purchase.return_url,
@@ -180,20 +136,12 @@ class CheckOut:
         async with self.db.begin() as tx:
             await orders.set_action(tx, order, Action(kind="redirect", url=url))
 
-    async def reprice(self, *, cart: CartId, quote: Quote) -> None:
-        """Show the new prices in the cart."""
-        async with self.db.begin() as tx:
-            before = await carts.lock_cart(tx, cart)
-            await carts.save_cart(self.db, model.reprice(before, quote), self.clock.now())
-
-    async def confirm(self, *, order: OrderId, quote: Quote) -> None:
+    async def confirm(self, *, order: OrderId, paid: bool) -> None:
         """Let the order stand, give it the next number, and tell everybody."""
-        payment = payment_of(order) if quote.total.amount else None
+        payment = payment_of(order) if paid else None
         async with self.db.begin() as tx:
-            before = await orders.lock_order(tx, order)
-            number = await orders.next_number(tx)
-            after = model.confirm(before, quote, payment, number, self.clock.now())
-            tx.tell(OrderConfirmed(order=await orders.save_order(tx, after)))
+            confirmed = await orders.confirm_order(tx, order, payment, self.clock.now())
+            tx.tell(OrderConfirmed(order=confirmed))
 
     async def reopen(self, *, order: OrderId) -> None:
         """Let the order come to nothing; its cart can be ordered again."""
@@ -226,7 +174,7 @@ class CancelOrder:
             refund = derived(order, "cancel")
             await saga.do(self.payments.refund, payment=payment, refund=refund, reason=reason)
         await saga.do(self.inventory.release, reservation=order)
-        await saga.do(self.tell, order=order)
+        await saga.conclude(self.tell, order=order)
 
     async def withdraw(self, *, order: OrderId, reason: str) -> None:
         """Let the order stand no longer, before anything else can happen to it."""

@@ -39,7 +39,7 @@ from banyan.modules.ordering.settings import OrderingSettings
 from banyan.modules.ordering.store import carts, figures, orders
 from banyan.modules.ordering.store.orders import Sought
 from banyan.modules.payments.contract import Payments
-from banyan.modules.pricing.contract import NoTaxRate, NotPriced, Pricing
+from banyan.modules.pricing.contract import NoTaxRate, NotPriced, Pricing, Quote
 from banyan.vocabulary import (
     Address,
     CartId,
@@ -131,7 +131,7 @@ class OrderingService(Ordering):
     ) -> Cart:
         if coupons:
             raise UnknownCoupon(coupon=coupons[0])
-        before = await carts.cart(self.db, cart)
+        before, weight = await carts.cart_with_weight(self.db, cart)
         model.refuse_closed(before, expected)
         wanted = await self._priced(
             model.amend(
@@ -141,6 +141,7 @@ class OrderingService(Ordering):
                 billing_address=billing_address,
                 shipping_method=shipping_method,
             ),
+            weight,
             method_asked=shipping_method is not None,
         )
         if saved := await carts.save_cart(self.db, wanted, self.clock.now()):
@@ -150,7 +151,7 @@ class OrderingService(Ordering):
         raise StaleCart(version=now.version)
 
     async def shipping_methods(self, *, cart: CartId) -> tuple[ShippingChoice, ...]:
-        rates = await self._rates(await carts.cart(self.db, cart))
+        rates = await self._rates(*await carts.cart_with_weight(self.db, cart))
         return tuple(
             ShippingChoice(code=rate.code, title=rate.title, price=rate.price) for rate in rates
         )
@@ -159,18 +160,11 @@ class OrderingService(Ordering):
         if looks_like_card_number(payment.token):
             # Before anything is written: not even the journal may hold one (PCI DSS 3).
             raise UnknownPaymentToken
-        async with self.db.begin() as tx:
-            found = await carts.lock_cart(tx, cart)
-            if found.order:
-                order, running = found.order, self.sagas.running(self.checkout, found.order)
-            else:
-                order = OrderId(self.ids.new())
-                placed = model.place(found, order, self.clock.now(), self.ids.new)
-                await carts.close_cart(tx, cart, order)
-                await orders.add_order(tx, placed)
-                purchase = model.purchase(placed, payment, await self._weight(found))
-                running = await self.sagas.start(tx, self.checkout, order, purchase=purchase)
-        await running.settled()
+        order: OrderId | None = None
+        while order is None:  # Whoever was overtaken looks again.
+            found, weight = await carts.cart_with_weight(self.db, cart)
+            order = found.order or await self._placed(found, weight, payment)
+        await self.sagas.running(self.checkout, order).settled()
         return await orders.order(self.db, order)
 
     async def order(self, *, order: OrderId) -> Order:
@@ -220,7 +214,7 @@ class OrderingService(Ordering):
         return await orders.order(self.db, order)
 
     async def bring_payment_news(self, order: OrderId) -> None:
-        """Wake a checkout that waits for its payment."""
+        """Wake a checkout that waits for the shopper's bank."""
         async with self.db.begin() as tx:
             await self.sagas.signal(tx, order, PAYMENT_NEWS, value=True)
 
@@ -267,24 +261,50 @@ class OrderingService(Ordering):
             if saved := await carts.save_cart(self.db, change(before), self.clock.now()):
                 return saved
 
-    async def _priced(self, cart: Cart, *, method_asked: bool) -> Cart:
+    async def _placed(self, cart: Cart, weight: int, payment: PaymentChoice) -> OrderId | None:
+        """Make an order of a cart that costs what the shopper was told, and set out to get it.
+
+        None if somebody else has changed or ordered the cart meanwhile.
+        """
+        model.refuse_incomplete(cart)
+        quote = await self._quote(cart, await self._rate(cart, weight))
+        if quote.total != cart.totals.total:
+            now_told = model.reprice(cart, quote)
+            if await carts.save_cart(self.db, now_told, self.clock.now()):
+                model.refuse_new_price(cart, quote)
+            return None
+        order = OrderId(self.ids.new())
+        placed = model.place(cart, quote, order, self.clock.now(), self.ids.new)
+        async with self.db.begin() as tx:
+            if not await carts.close_cart(tx, cart, order):
+                return None
+            await orders.add_order(tx, placed)
+            purchase = model.purchase(placed, payment)
+            await self.sagas.start(tx, self.checkout, order, purchase=purchase)
+        return order
+
+    async def _priced(self, cart: Cart, weight: int, *, method_asked: bool) -> Cart:
         """Ask what the cart costs where it goes to, as soon as that is known.
 
         A way of shipping that was chosen before, and can be had no longer, is dropped.
         """
-        address = cart.shipping_address
-        if not cart.lines or not address:
+        if not cart.lines or not cart.shipping_address:
             return cart
         rate = None
-        if cart.shipping_method:
-            try:
-                rate = model.choose_rate(await self._rates(cart), cart.shipping_method)
-            except UnknownShippingMethod:
-                if method_asked:
-                    raise
-                cart = replace(cart, shipping_method=None)
         try:
-            quote = await self.pricing.quote(
+            rate = await self._rate(cart, weight)
+        except UnknownShippingMethod:
+            if method_asked:
+                raise
+            cart = replace(cart, shipping_method=None)
+        return model.reprice(cart, await self._quote(cart, rate), final=rate is not None)
+
+    async def _quote(self, cart: Cart, rate: Rate | None) -> Quote:
+        """Ask what the cart costs where it goes to."""
+        address = cart.shipping_address
+        assert address, "who asks has looked"
+        try:
+            return await self.pricing.quote(
                 market=cart.market,
                 lines=model.lines_of(cart.lines),
                 shipping=rate.price if rate else None,
@@ -297,9 +317,14 @@ class OrderingService(Ordering):
             raise NotForSale(sku=no.skus[0], market=no.market) from no
         except NoTaxRate as no:
             raise NoTaxKnown(country=no.country, tax_class=no.tax_class) from no
-        return model.reprice(cart, quote, final=rate is not None)
 
-    async def _rates(self, cart: Cart) -> tuple[Rate, ...]:
+    async def _rate(self, cart: Cart, weight: int) -> Rate | None:
+        """Find what the chosen way of shipping costs; None if there is none yet."""
+        if not cart.shipping_method:
+            return None
+        return model.choose_rate(await self._rates(cart, weight), cart.shipping_method)
+
+    async def _rates(self, cart: Cart, weight: int) -> tuple[Rate, ...]:
         address = cart.shipping_address
         if address is None:
             return ()
@@ -308,13 +333,8 @@ class OrderingService(Ordering):
             country=address.country,
             region=address.region,
             total=cart.totals.subtotal,
-            weight_grams=await self._weight(cart),
+            weight_grams=weight,
             locale=cart.locale,
-        )
-
-    async def _weight(self, cart: Cart) -> int:
-        return await carts.weight(
-            self.db, [line.sku for line in cart.lines], [line.quantity for line in cart.lines]
         )
 
 

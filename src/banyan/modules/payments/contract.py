@@ -193,19 +193,21 @@ class InvalidWebhook(Problem, status=400):
 
 
 class PaymentAuthorized(Event):
-    """Money is set aside for an order."""
+    """Money is set aside for an order; perhaps after the bank had `challenged` the shopper."""
 
     payment: PaymentId
     order: OrderId
     amount: Money
+    challenged: bool = False
 
 
 class PaymentFailed(Event):
-    """No money will come from this payment."""
+    """No money will come from this payment; perhaps after the bank had `challenged` the shopper."""
 
     payment: PaymentId
     order: OrderId
     reason: str
+    challenged: bool = False
 
 
 class PaymentCaptured(Event):

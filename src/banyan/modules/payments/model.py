@@ -352,12 +352,13 @@ def news(before: Claim, after: Claim, found: Iterable[Transfer] = ()) -> tuple[E
 def _fate(before: Claim, after: Claim) -> Iterator[Event]:
     if after.state == before.state:
         return
+    payment, order, challenged = after.id, after.order, before.state == "challenged"
     if after.state == "authorized":
         amount = after.money(after.amount)
-        yield PaymentAuthorized(payment=after.id, order=after.order, amount=amount)
+        yield PaymentAuthorized(payment=payment, order=order, amount=amount, challenged=challenged)
     elif after.state in ("declined", "voided"):
         reason = after.decline_reason or after.state
-        yield PaymentFailed(payment=after.id, order=after.order, reason=reason)
+        yield PaymentFailed(payment=payment, order=order, reason=reason, challenged=challenged)
 
 
 def transferred(claim: Claim, transfer: Transfer) -> PaymentCaptured | RefundIssued:

@@ -56,11 +56,15 @@ class Position(Value, frozen=True, kw_only=True):
 
 
 class ProviderEvent(Value, frozen=True, kw_only=True):
-    """A webhook that was verified: what it is about, if about a payment of ours."""
+    """A webhook that was verified: what it is about, if about a payment of ours.
+
+    With a `standing`, the provider is not asked about a payment on which it says nothing new.
+    """
 
     id: str
     kind: str
     payment: PaymentId | None = None
+    standing: Standing | None = None
 
 
 class Refused(Problem, status=409):

@@ -51,9 +51,13 @@ class Cashier:
 
     async def record(self, claim: Claim, told: Standing) -> Claim:
         """Record how a payment stands; money that came too late is let go of at once."""
-        is_news = model.record(claim, told, now=self.clock.now()) != claim
-        after = await self._take_down(claim.id, told) if is_news else claim
+        known = self._knows(claim, told)
+        after = claim if known else await self._take_down(claim.id, told)
         return await self.let_go(after) if after.to_let_go else after
+
+    def has_settled(self, claim: Claim, told: Standing | None) -> bool:
+        """Tell whether the books are closed on what a provider says, if it says anything."""
+        return told is not None and claim.due_at is None and self._knows(claim, told)
 
     async def transfer(
         self,
@@ -131,6 +135,9 @@ class Cashier:
                 await store.book(tx, entries)
             tx.tell(*model.news(before, after, found))
         return replace(after, version=after.version + len(found))
+
+    def _knows(self, claim: Claim, told: Standing) -> bool:
+        return model.record(claim, told, now=self.clock.now()) == claim
 
     async def _settle(self, claim: Claim, transfer: Transfer, *, failure: str) -> Transfer:
         """Note what came of a transfer, unless somebody else has done so meanwhile."""

@@ -85,15 +85,14 @@ class PaymentsService(Payments):
         self._provider(provider)
         model.refuse_card_number(token)
         wanted = model.open_claim(payment, order, amount, provider, now=self.clock.now())
-        async with self.db.begin() as tx:
-            if await store.open_claim(tx, wanted):
-                claim = wanted
-            elif known := await store.claim(tx, payment):
-                claim = known
-            elif await store.is_buried(tx, payment):
-                raise PaymentDeclined(payment=payment, reason=VOIDED)
-            else:
-                raise PaymentUnderWay(order=order)
+        if await store.open_claim(self.db, wanted):
+            claim = wanted
+        elif known := await store.claim(self.db, payment):
+            claim = known
+        elif await store.is_buried(self.db, payment):
+            raise PaymentDeclined(payment=payment, reason=VOIDED)
+        else:
+            raise PaymentUnderWay(order=order)
         model.refuse_other_terms(claim, wanted)
         if claim.state == "pending":
             claim = await self.cashier.authorize(claim, token=token, return_url=return_url)
@@ -167,12 +166,16 @@ class PaymentsService(Payments):
             event = self._provider(provider).verify(headers=headers, body=body.encode())
         except UnverifiedWebhook:
             raise InvalidWebhook(provider=provider) from None
-        if not await store.hear(self.db, provider, event, body, self.clock.now()):
-            return
         claim = await store.claim(self.db, event.payment) if event.payment else None
-        if claim and claim.provider == provider:
+        if claim and (
+            claim.provider != provider or self.cashier.has_settled(claim, event.standing)
+        ):
+            claim = None
+        settled = claim is None
+        if await store.hear(self.db, provider, event, body, self.clock.now(), settled=settled):
+            assert claim, "what concerns no payment is settled by being heard"
             await self._look_soon(claim)
-        await store.settle_webhook(self.db, provider, event.id, self.clock.now())
+            await store.settle_webhook(self.db, provider, event.id, self.clock.now())
 
     async def take_at_once(self, payment: PaymentId) -> None:
         """Begin to take the money of a confirmed order, if this shop does so by itself."""

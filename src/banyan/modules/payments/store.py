@@ -49,22 +49,21 @@ POSITIONS = """
     ) AS moved"""
 
 
-async def open_claim(tx: Transaction, claim: Claim) -> bool:
+async def open_claim(db: Database, claim: Claim) -> bool:
     """Write a payment down as begun; False if its id is in use or its order has another."""
-    return bool(
-        await tx.value(
-            "INSERT INTO payments (id, order_id, provider, currency, amount, state, "
-            "waiting_since, due_at) VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7) "
-            "ON CONFLICT DO NOTHING RETURNING true",
-            claim.id,
-            claim.order,
-            claim.provider,
-            claim.currency,
-            claim.amount,
-            claim.waiting_since,
-            claim.due_at,
-        )
+    opened = await db.write(
+        "INSERT INTO payments (id, order_id, provider, currency, amount, state, "
+        "waiting_since, due_at) VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7) "
+        "ON CONFLICT DO NOTHING RETURNING true",
+        claim.id,
+        claim.order,
+        claim.provider,
+        claim.currency,
+        claim.amount,
+        claim.waiting_since,
+        claim.due_at,
     )
+    return opened is not None
 
 
 async def is_buried(db: Statements, payment: PaymentId) -> bool:
@@ -271,12 +270,15 @@ async def newest_entries(db: Statements, limit: int) -> tuple[LedgerEntry, ...]:
     return convert_all(rows, LedgerEntry)
 
 
-async def hear(db: Database, provider: str, event: ProviderEvent, body: str, now: datetime) -> bool:
-    """Keep a webhook once; False if it was dealt with before."""
+async def hear(
+    db: Database, provider: str, event: ProviderEvent, body: str, now: datetime, *, settled: bool
+) -> bool:
+    """Keep a webhook once; False if it was dealt with before, or is `settled` by that."""
     row = await db.write(
-        "INSERT INTO webhooks AS w (provider, id, kind, payment, body, heard_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6) "
-        "ON CONFLICT (provider, id) DO UPDATE SET times = w.times + 1 "
+        "INSERT INTO webhooks AS w (provider, id, kind, payment, body, heard_at, settled_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) "
+        "ON CONFLICT (provider, id) DO UPDATE SET times = w.times + 1, "
+        "settled_at = coalesce(w.settled_at, excluded.settled_at) "
         "RETURNING settled_at IS NULL AS new",
         provider,
         event.id,
@@ -284,6 +286,7 @@ async def hear(db: Database, provider: str, event: ProviderEvent, body: str, now
         event.payment,
         body,
         now,
+        now if settled else None,
     )
     return bool(row and row["new"])
 

@@ -28,7 +28,7 @@ class MakeAnew:
         last: UUID | None = BEFORE_ALL
         while last:
             last = await saga.do(self.make, after=last)
-        return await saga.do(self.change_places)
+        return await saga.conclude(self.change_places)
 
     async def begin(self) -> None:
         """Keep nothing of a rebuild that came to no end."""

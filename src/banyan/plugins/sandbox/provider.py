@@ -140,7 +140,12 @@ class SandboxProvider(PaymentProvider):
     def verify(self, *, headers: Mapping[str, str], body: bytes) -> ProviderEvent:
         webhook = security.verify(self._secrets(), headers, body, now=self.clock.now())
         told = msgspec.json.decode(body, type=WebhookBody)
-        return ProviderEvent(id=webhook, kind=told.type, payment=_ours(told.data.payment.reference))
+        return ProviderEvent(
+            id=webhook,
+            kind=told.type,
+            payment=_ours(told.data.payment.reference),
+            standing=_standing(told.data.payment),
+        )
 
     async def ledger(self, *, after: PaymentId | None) -> tuple[ports.Position, ...]:
         last = str(after or "")

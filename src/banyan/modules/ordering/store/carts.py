@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from banyan.kernel.database import Database, Record, Statements, Transaction, convert
@@ -47,9 +46,15 @@ async def cart(db: Statements, cart: CartId) -> Cart:
     return _cart(cart, await db.one(f"SELECT {CART} FROM carts WHERE id = $1", cart))
 
 
-async def lock_cart(tx: Transaction, cart: CartId) -> Cart:
-    """Read a cart that is about to change; others wait for us."""
-    return _cart(cart, await tx.one(f"SELECT {CART} FROM carts WHERE id = $1 FOR UPDATE", cart))
+async def cart_with_weight(db: Statements, cart: CartId) -> tuple[Cart, int]:
+    """Read a cart, and what its lines weigh, in grams."""
+    row = await db.one(
+        f"SELECT {CART}, (SELECT coalesce(sum(weight_grams * (line -> 'quantity')::bigint), 0) "
+        "FROM jsonb_array_elements(lines) AS line JOIN goods ON sku = line ->> 'sku') AS weight "
+        "FROM carts WHERE id = $1",
+        cart,
+    )
+    return _cart(cart, row), int(row["weight"]) if row else 0
 
 
 async def cart_with_good(db: Statements, cart: CartId, sku: Sku) -> tuple[Cart, Good | None]:
@@ -87,23 +92,15 @@ async def save_cart(db: Database, cart: Cart, now: datetime) -> Cart | None:
     return convert(row, Cart) if row else None
 
 
-async def weight(db: Statements, skus: Sequence[Sku], quantities: Sequence[int]) -> int:
-    """Add up what lines weigh, in grams."""
-    return int(
-        await db.value(
-            "SELECT coalesce(sum(weight_grams * quantity), 0) "
-            "FROM unnest($1::text[], $2::bigint[]) AS line (sku, quantity) JOIN goods USING (sku)",
-            skus,
-            quantities,
-        )
+async def close_cart(tx: Transaction, cart: Cart, order: OrderId) -> bool:
+    """Give a cart to its order; False if somebody else has changed it meanwhile."""
+    closed = await tx.execute(
+        "UPDATE carts SET order_id = $3, version = version + 1 WHERE id = $1 AND version = $2",
+        cart.id,
+        cart.version,
+        order,
     )
-
-
-async def close_cart(tx: Transaction, cart: CartId, order: OrderId) -> None:
-    """Give a cart to its order."""
-    await tx.execute(
-        "UPDATE carts SET order_id = $2, version = version + 1 WHERE id = $1", cart, order
-    )
+    return closed > 0
 
 
 async def reopen_cart(tx: Transaction, order: OrderId) -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from banyan.kernel.contract import Value
 from banyan.kernel.database import Record, Statements, Transaction, convert, convert_all, where
 from banyan.modules.ordering.contract import Action, Order, OrderState, UnknownOrder
-from banyan.vocabulary import MarketCode, OrderId
+from banyan.vocabulary import MarketCode, OrderId, PaymentId
 
 ORDER = (
     "id, number::text AS number, state, cart, market, locale, currency, email, shipping_address, "
@@ -84,11 +84,19 @@ async def set_action(tx: Transaction, order: OrderId, action: Action | None) -> 
     )
 
 
-async def next_number(tx: Transaction) -> int:
-    """Take the next order number; it is given back if the transaction fails."""
-    return int(
-        await tx.value("UPDATE numbers SET last = last + 1 WHERE series = 'orders' RETURNING last")
+async def confirm_order(
+    tx: Transaction, order: OrderId, payment: PaymentId | None, now: datetime
+) -> Order:
+    """Let an order stand under the next number, which is given back if the transaction fails."""
+    row = await tx.one(
+        "WITH next AS (UPDATE numbers SET last = last + 1 WHERE series = 'orders' RETURNING last) "
+        "UPDATE orders SET state = 'confirmed', number = last, payment = $2, action = NULL, "
+        f"confirmed_at = $3, version = version + 1 FROM next WHERE id = $1 RETURNING {ORDER}",
+        order,
+        payment,
+        now,
     )
+    return _order(order, row)
 
 
 class Sought(Value, frozen=True, kw_only=True):
