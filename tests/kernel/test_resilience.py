@@ -57,6 +57,17 @@ async def test_a_query_is_asked_again(pond: Neighbor) -> None:
     assert road.sent == 3
 
 
+@pytest.mark.parametrize("tries", [1, 3])
+async def test_a_query_is_asked_so_many_times_and_no_more(clock: FixedClock, tries: int) -> None:
+    pond = Neighbor("pond", replace(SETTINGS, tries=tries), clock)
+    road = Road(lost=9)
+
+    with pytest.raises(Unavailable):
+        await pond.ask(QUERY, road)
+
+    assert road.sent == tries
+
+
 async def test_a_command_is_asked_once(pond: Neighbor) -> None:
     road = Road(lost=1)
 

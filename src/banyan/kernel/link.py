@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from functools import partial
+from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from banyan.kernel import seen, telemetry
 from banyan.kernel.contract import (
@@ -53,8 +55,7 @@ class Fault(Exception):
         self.trace_id = trace_id
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """What travels with a request from one module to the next.
 
     `asked` gathers the modules that were asked, where somebody wants to know.
@@ -86,47 +87,59 @@ def caller() -> Caller:
     return call.caller if call else ANYBODY
 
 
-@contextmanager
 def calling(
     *,
     seconds: float = DEADLINE_SECONDS,
     caller: Caller = ANYBODY,
     idempotency: Idempotency | None = None,
     asked: set[str] | None = None,
-) -> Iterator[Call]:
+) -> AbstractContextManager[Call]:
     """Open a call at the edge of the house: an HTTP request, an event, a step of a saga."""
     deadline = asyncio.get_running_loop().time() + seconds
-    call = Call(deadline=deadline, caller=caller, idempotency=idempotency, asked=asked)
-    token = _call.set(call)
-    try:
-        yield call
-    finally:
-        _call.reset(token)
+    return answering(Call(deadline=deadline, caller=caller, idempotency=idempotency, asked=asked))
 
 
-@contextmanager
-def answering(call: Call) -> Iterator[Call]:
-    """Take up a call that has come from another process."""
-    token = _call.set(call)
-    try:
-        yield call
-    finally:
-        _call.reset(token)
+class answering(AbstractContextManager[Call]):  # noqa: N801 - it reads as what happens inside
+    """Take up a call, be it from here or from another process: inside, it is the current one."""
+
+    __slots__ = ("_taken", "_token")
+
+    def __init__(self, call: Call) -> None:
+        self._taken = call
+
+    def __enter__(self) -> Call:
+        self._token = _call.set(self._taken)
+        return self._taken
+
+    def __exit__(self, *_: object) -> None:
+        _call.reset(self._token)
 
 
-@asynccontextmanager
-async def limited(seconds: float | None = None) -> AsyncIterator[None]:
+class limited(AbstractAsyncContextManager[None]):  # noqa: N801 - as above
     """Keep what is inside to the deadline of the current call, or to a shorter one."""
-    call = current()
-    deadline = call.deadline
-    if seconds is not None:
-        deadline = min(deadline, asyncio.get_running_loop().time() + seconds)
-    token = _call.set(replace(call, deadline=deadline) if deadline < call.deadline else call)
-    try:
-        async with asyncio.timeout_at(deadline):
-            yield
-    finally:
-        _call.reset(token)
+
+    __slots__ = ("_seconds", "_timeout", "_token")
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds
+
+    async def __aenter__(self) -> None:
+        call = current()
+        if self._seconds is not None:
+            soon = asyncio.get_running_loop().time() + self._seconds
+            call = replace(call, deadline=min(call.deadline, soon))
+        self._token = _call.set(call)
+        self._timeout = asyncio.timeout_at(call.deadline)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _call.reset(self._token)
+        await self._timeout.__aexit__(kind, error, trace)
 
 
 async def spare(answer: Awaitable[R], *, otherwise: R, seconds: float = 0.2) -> R:
@@ -151,7 +164,7 @@ def direct(protocol: type[C], service: C, database: Database | None = None) -> C
     _refuse_unanswered(protocol, service)
 
     async def send(operation: Operation, arguments: dict[str, Any]) -> Any:
-        async with hop(operation):
+        with hop(operation):
             return await answer(service, operation, arguments, database)
 
     return proxy(protocol, send)
@@ -162,7 +175,7 @@ def wire(protocol: type[C], service: C, database: Database | None = None) -> C:
     _refuse_unanswered(protocol, service)
 
     async def send(operation: Operation, arguments: dict[str, Any]) -> Any:
-        async with hop(operation):
+        with hop(operation):
             asked = _through_codec(operation.arguments(**arguments), operation.arguments)
             try:
                 told = await answer(service, operation, _arguments(asked), database)
@@ -180,16 +193,14 @@ async def answer(
     database: Database | None = None,
 ) -> Any:
     """Answer a call where its service lives; only declared problems leave from here."""
-
-    async def run() -> Any:
-        return await getattr(service, operation.name)(**arguments)
-
-    key = current().idempotency if current().hops == 1 else None
-    work: Callable[[], Awaitable[Any]] = run
+    run: Callable[[], Awaitable[Any]] = partial(getattr(service, operation.name), **arguments)
+    call = current()
+    key = call.idempotency if call.hops == 1 else None
+    work = run
     if key and database and operation.mark == "command":
-        work = lambda: once(database, key, operation, run)  # noqa: E731
+        work = partial(once, database, key, operation, run)
     elif key and database and operation.mark == "undertaking":
-        work = lambda: resumed(database, key, operation, run)  # noqa: E731
+        work = partial(resumed, database, key, operation, run)
     with (
         through("call", operation.subject, operation=operation.subject),
         seen.latest(wanted=operation.mark != "query"),
@@ -226,8 +237,7 @@ def _fault(operation: Operation, defect: Exception) -> Fault:
     return Fault(trace)
 
 
-@asynccontextmanager
-async def hop(operation: Operation) -> AsyncIterator[None]:
+def hop(operation: Operation) -> AbstractContextManager[Call]:
     """Count the hop, and refuse what a distant call could not do either."""
     if owner := in_transaction():
         raise RuntimeError(f"{operation.subject} was called inside a transaction of {owner}")
@@ -242,11 +252,7 @@ async def hop(operation: Operation) -> AsyncIterator[None]:
     if call.asked is not None:
         call.asked.add(operation.module)
     key = call.idempotency if call.hops == 0 else None
-    token = _call.set(replace(call, hops=call.hops + 1, idempotency=key, answering=operation))
-    try:
-        yield
-    finally:
-        _call.reset(token)
+    return answering(replace(call, hops=call.hops + 1, idempotency=key, answering=operation))
 
 
 def _arguments(asked: msgspec.Struct) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from banyan.kernel.clock import Clock
 from banyan.kernel.contract import Operation, operations
 from banyan.kernel.database import Database
 from banyan.kernel.ids import Ids
-from banyan.kernel.nats import Broker
+from banyan.kernel.nats import Broker, Ear
 
 VERSION = "1.0.0"
 ANSWERS = "_INBOX"
@@ -76,7 +76,7 @@ class MicroService:
                 await subscribe(
                     subjects.of_call(operation),
                     queue=self._name,
-                    cb=partial(self._attend, operation),
+                    future=Ear(partial(self._attend, operation)),
                 )
             )
         for verb, tell in (
@@ -101,7 +101,7 @@ class MicroService:
         await self.leave()
         await _drain(self._controls)
 
-    async def _attend(self, operation: Operation, message: Msg) -> None:
+    def _attend(self, operation: Operation, message: Msg) -> None:
         task = asyncio.get_running_loop().create_task(self._answer(operation, message))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)

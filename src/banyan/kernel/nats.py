@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -42,6 +42,22 @@ class NatsSettings(Settings):
             case (Path() as ca, Path() as certificate, Path() as key):
                 return Credentials(ca=ca, certificate=certificate, key=key)
         raise Misconfigured("[settings.nats] needs all of ca, certificate and key, or none.")
+
+
+class Ear(asyncio.Future[Msg]):
+    """Hears each message of a subscription at once: no queue and no task stand before it.
+
+    The library hands messages to a future, and asks no more of it than whether it still listens.
+    What hears must be quick and must not fail; or it hands over to a task.
+    """
+
+    def __init__(self, hear: Callable[[Msg], object]) -> None:
+        super().__init__()
+        self._hear = hear
+
+    def set_result(self, message: Msg) -> None:
+        """Hear a message; there may be more of them."""
+        self._hear(message)
 
 
 class Broker:
@@ -87,7 +103,7 @@ class Broker:
             )
         except (OSError, Error, TimeoutError) as trouble:
             raise Unavailable(what="nats") from trouble
-        await self._client.subscribe(f"{self._answers}.*", cb=self._answered)
+        await self._client.subscribe(f"{self._answers}.*", future=Ear(self._answered))
 
     async def close(self) -> None:
         """Let what was published leave, and disconnect."""
@@ -119,7 +135,7 @@ class Broker:
             raise Unavailable(what=subject)
         return answer
 
-    async def _answered(self, message: Msg) -> None:
+    def _answered(self, message: Msg) -> None:
         asked = self._asked.get(message.subject.rpartition(".")[2])
         if asked and not asked.done():
             asked.set_result(message)

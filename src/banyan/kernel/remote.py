@@ -47,7 +47,7 @@ def remote(protocol: type[C], broker: Broker, neighbor: Neighbor, *, replicated:
     async def send(operation: Operation, arguments: dict[str, Any]) -> Any:
         asked = operation.arguments(**arguments)
         seen = reader() if replicated else None
-        async with hop(operation):
+        with hop(operation):
             return await neighbor.ask(operation, lambda: _ask(broker, operation, asked, seen))
 
     return proxy(protocol, send)

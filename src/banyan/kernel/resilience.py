@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import stamina
@@ -41,37 +41,46 @@ class Neighbor:
         self._module = module
         self._breaker = _Breaker(module, settings, clock)
         self._room = asyncio.Semaphore(settings.calls_at_once)
-        self._again = stamina.AsyncRetryingCaller(
-            attempts=settings.tries,
-            timeout=None,
-            wait_initial=settings.first_pause_seconds,
-            wait_max=settings.longest_pause_seconds,
-            wait_jitter=settings.first_pause_seconds,
-        ).on(Unavailable)
+        self._settings = settings
 
     async def ask(self, operation: Operation, send: Callable[[], Awaitable[R]]) -> R:
         """Send a call; a query that finds nobody is sent again, as it changes nothing."""
         try:
             async with limited():
-                if operation.mark == "query":
-                    return await self._again(self._send, send)
-                return await self._send(send)
+                try:
+                    return await self._send(send)
+                except Unavailable as trouble:
+                    if operation.mark != "query":
+                        raise
+                    return await self._send_again(send, trouble)
         except TimeoutError:
             raise Unavailable(what=self._module) from None
 
-    async def _send(self, send: Callable[[], Awaitable[R]]) -> R:
-        async with self._within_bounds(), self._breaker.watching():
-            return await send()
+    async def _send_again(self, send: Callable[[], Awaitable[R]], trouble: Unavailable) -> R:
+        """Try again what has failed once: the first try costs nothing but itself."""
+        async for attempt in stamina.retry_context(
+            Unavailable,
+            attempts=self._settings.tries,
+            timeout=None,
+            wait_initial=self._settings.first_pause_seconds,
+            wait_max=self._settings.longest_pause_seconds,
+            wait_jitter=self._settings.first_pause_seconds,
+        ):
+            with attempt:
+                if attempt.num == 1:
+                    raise trouble
+                return await self._send(send)
+        raise AssertionError("unreachable")
 
-    @asynccontextmanager
-    async def _within_bounds(self) -> AsyncIterator[None]:
+    async def _send(self, send: Callable[[], Awaitable[R]]) -> R:
         if self._room.locked():
             telemetry.count("banyan.call.queued", module=self._module)
         async with self._room:
-            yield
+            with self._breaker:
+                return await send()
 
 
-class _Breaker:
+class _Breaker(AbstractContextManager[None]):
     """Counts failures in a row; when there are too many, refuses at once, and later sends one.
 
     A failure is that nobody answered, be it in time or at all. A problem is an answer.
@@ -85,25 +94,17 @@ class _Breaker:
         self._rests_until = 0.0
         self._trying = False
 
-    @asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
+    def __enter__(self) -> None:
         self._admit()
-        try:
-            yield
-        except Unavailable:
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: object
+    ) -> None:
+        self._trying = False
+        if not isinstance(error, asyncio.CancelledError | Unavailable):
+            self._answered()
+        elif isinstance(error, Unavailable) or current().left() <= 0:
             self._failed()
-            raise
-        except asyncio.CancelledError:
-            if current().left() <= 0:
-                self._failed()
-            raise
-        except BaseException:
-            self._answered()
-            raise
-        else:
-            self._answered()
-        finally:
-            self._trying = False
 
     def _admit(self) -> None:
         if self._failures < self._settings.failures_in_a_row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 UNKNOWN = 2**63 - 1
@@ -80,14 +80,19 @@ def following(seen: Seen, *, late: bool) -> Iterator[Seen]:
         _late.reset(tokens[1])
 
 
-@contextmanager
-def latest(*, wanted: bool) -> Iterator[None]:
+class latest(AbstractContextManager[None]):  # noqa: N801 - it reads as what happens inside
     """Read the latest data inside if that is wanted: whoever writes decides by what it reads."""
-    token = _late.set(_late.get() and not wanted)
-    try:
-        yield
-    finally:
-        _late.reset(token)
+
+    __slots__ = ("_token", "_wanted")
+
+    def __init__(self, *, wanted: bool) -> None:
+        self._wanted = wanted
+
+    def __enter__(self) -> None:
+        self._token = _late.set(_late.get() and not self._wanted)
+
+    def __exit__(self, *_: object) -> None:
+        _late.reset(self._token)
 
 
 def reader() -> Seen | None:

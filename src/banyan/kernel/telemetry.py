@@ -210,8 +210,7 @@ def observe(door: Door, seconds: float, **attributes: Attribute) -> None:
     """Record how long something took at one of the four doors."""
     if _meters:
         _, _, labels = _DOORS[door]
-        told = (attributes[name] for name in labels)
-        _meters.durations[door].labels(_meters.instance, *told).observe(seconds)
+        _meters.duration(door, *[attributes[name] for name in labels]).observe(seconds)
 
 
 def count(name: str, amount: int = 1, **attributes: Attribute) -> None:
@@ -238,7 +237,6 @@ class _Meters:
     """
 
     def __init__(self, resource: Resource, instance: str) -> None:
-        self.instance = instance
         self.registry = CollectorRegistry()
         disable_created_metrics()  # type: ignore[no-untyped-call] # Nobody asks when one began.
         reader = PrometheusMetricReader(
@@ -256,7 +254,7 @@ class _Meters:
         meter = self.provider.get_meter("banyan")
         self.counter = lru_cache(maxsize=None)(meter.create_counter)
         self.gauge = lru_cache(maxsize=None)(meter.create_gauge)
-        self.durations = {
+        doors = {
             door: Histogram(
                 name,
                 meaning,
@@ -266,6 +264,9 @@ class _Meters:
             )
             for door, (name, meaning, labels) in _DOORS.items()
         }
+        self.duration = lru_cache(maxsize=None)(
+            lambda door, *told: doors[door].labels(instance, *told)
+        )
 
 
 def _named(attributes: Mapping[str, Attribute]) -> dict[str, Attribute]:
