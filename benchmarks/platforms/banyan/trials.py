@@ -6,6 +6,7 @@ Both take a module as it is, on a PostgreSQL of their own that writes as a shop'
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import tempfile
@@ -185,6 +186,7 @@ def _answer(make: Callable[[], App], ready: Event, stop: Event) -> None:
 
         await client.subscribe(ECHO, cb=echo)
         await client.flush()
+        gc.freeze()  # As every process of a shop does.
         ready.set()
         await asyncio.to_thread(stop.wait)
         os._exit(0)  # It has nothing that anybody would miss.
@@ -210,6 +212,7 @@ async def _asked(make: Callable[[], App]) -> tuple[Figures, Figures]:
     """Ask one thing after the other, then so many each second."""
     app = make()
     await app.open()
+    gc.freeze()
     inventory = app.ask(Inventory)
 
     async def ask(figures: Figures) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -74,6 +75,7 @@ async def _serve(
             proxies=shop.topology.proxies,
             lost=app.lost(),
         )
+        gc.freeze()  # What is there by now stays: nobody need look through it again and again.
         await serve(
             application,
             listening,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 
 UNKNOWN = 2**63 - 1
@@ -69,15 +69,22 @@ class Seen:
         self._has_news = True
 
 
-@contextmanager
-def following(seen: Seen, *, late: bool) -> Iterator[Seen]:
+class following(AbstractContextManager[Seen]):  # noqa: N801 - it reads as what happens inside
     """Answer somebody who has seen that much already; `late` if older data would do, too."""
-    tokens = _seen.set(seen), _late.set(late)
-    try:
-        yield seen
-    finally:
-        _seen.reset(tokens[0])
-        _late.reset(tokens[1])
+
+    __slots__ = ("_as_late", "_of", "_tokens")
+
+    def __init__(self, seen: Seen, *, late: bool) -> None:
+        self._of = seen
+        self._as_late = late
+
+    def __enter__(self) -> Seen:
+        self._tokens = _seen.set(self._of), _late.set(self._as_late)
+        return self._of
+
+    def __exit__(self, *_: object) -> None:
+        _seen.reset(self._tokens[0])
+        _late.reset(self._tokens[1])
 
 
 class latest(AbstractContextManager[None]):  # noqa: N801 - it reads as what happens inside

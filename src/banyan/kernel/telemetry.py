@@ -120,17 +120,21 @@ def carry() -> str:
     return carrier.get("traceparent", "")
 
 
-@contextmanager
-def follow(traceparent: str) -> Iterator[None]:
+class follow(AbstractContextManager[None]):  # noqa: N801 - it reads as what happens inside
     """Go on in a trace that was carried here; where none was that reads as one, none goes on."""
-    carried = context.Context()
-    if traceparent:
-        carried = _propagator.extract({"traceparent": traceparent}, carried)
-    token = context.attach(carried)
-    try:
-        yield
-    finally:
-        context.detach(token)
+
+    __slots__ = ("_carried", "_token")
+
+    def __init__(self, traceparent: str) -> None:
+        nowhere = context.Context()
+        told = {"traceparent": traceparent}
+        self._carried = _propagator.extract(told, nowhere) if traceparent else nowhere
+
+    def __enter__(self) -> None:
+        self._token = context.attach(self._carried)
+
+    def __exit__(self, *_: object) -> None:
+        context.detach(self._token)
 
 
 class _Unrecorded(AbstractContextManager[Span]):
