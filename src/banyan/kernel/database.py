@@ -43,6 +43,9 @@ DOWN = (
 """Errors that say that the database cannot be reached now."""
 
 
+IDLE_SECONDS = 30.0
+"""How long a connection may wait for work: each costs PostgreSQL some megabytes."""
+
 CHANGED = "banyan_changed"
 """The channel on which a commit tells which module no longer shows everybody what it did."""
 
@@ -160,7 +163,7 @@ class Database:
         *,
         clock: Clock,
         ids: Ids,
-        size: int = 6,
+        size: int = 4,
         instance: str = "",
         replica: str | None = None,
         replication: ReplicaSettings | None = None,
@@ -180,14 +183,7 @@ class Database:
 
     async def open(self) -> None:
         """Connect."""
-        self._pool = await asyncpg.create_pool(
-            self._dsn,
-            min_size=1,
-            max_size=self._size,
-            init=_teach_types,
-            reset=_leave_as_it_is,
-            server_settings=self._settings(),
-        )
+        self._pool = await self._connections(self._dsn, least=1, settings=self._settings())
         if self._copy:
             await self._open_replica(self._copy)
 
@@ -309,14 +305,7 @@ class Database:
         """Connect when there is something to read; one that is away must not keep us."""
         patience = self._replication.patience_seconds
         settings = {**self._settings(), "default_transaction_read_only": "on"}
-        copies = self._copies = await asyncpg.create_pool(
-            dsn,
-            min_size=0,
-            max_size=self._size,
-            init=_teach_types,
-            reset=_leave_as_it_is,
-            server_settings=settings,
-        )
+        copies = self._copies = await self._connections(dsn, least=0, settings=settings)
 
         @asynccontextmanager
         async def visit() -> AsyncIterator[asyncpg.Connection[Record]]:
@@ -335,6 +324,19 @@ class Database:
             visit=visit,
         )
         self._replica.open()
+
+    async def _connections(
+        self, dsn: str, *, least: int, settings: dict[str, str]
+    ) -> asyncpg.Pool[Record]:
+        return await asyncpg.create_pool(
+            dsn,
+            min_size=least,
+            max_size=self._size,
+            max_inactive_connection_lifetime=IDLE_SECONDS,
+            init=_teach_types,
+            reset=_leave_as_it_is,
+            server_settings=settings,
+        )
 
     def _settings(self) -> dict[str, str]:
         return {

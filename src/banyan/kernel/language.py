@@ -10,7 +10,6 @@ from functools import lru_cache
 import babel
 
 from banyan.kernel.contract import Value
-from banyan.kernel.refusal import BadRequest, Flaw
 
 LOCALE = r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8}){0,4}$"
 MARKET = r"^[a-z0-9][a-z0-9-]{0,31}$"
@@ -42,6 +41,10 @@ def visit_of(asked: Mapping[str, str], headers: Mapping[str, str]) -> Visit:
 
 def _well_spelled(parameter: str, told: str | None, pattern: str) -> str | None:
     if told is not None and not re.fullmatch(pattern, told):
+        # Loading it takes half a second and twenty megabytes, which a program that only chooses
+        # languages, such as a bank for trials, has no use for.
+        from banyan.kernel.refusal import BadRequest, Flaw  # noqa: PLC0415
+
         flaw = Flaw(parameter=parameter, detail=f"Expected text that matches {pattern}")
         raise BadRequest(errors=(flaw,))
     return told
