@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar, cast
 
@@ -277,12 +277,10 @@ class Database:
             traceparent=telemetry.carry(),
         )
 
-    @asynccontextmanager
-    async def apart(self) -> AsyncIterator[asyncpg.Connection[Record]]:
+    def apart(self) -> AbstractAsyncContextManager[asyncpg.Connection[Record]]:
         """Take a connection that has nothing to do with an open transaction; for the kernel."""
         assert self._pool, "the database is opened when the application starts"
-        async with self._pool.acquire() as connection:
-            yield cast("asyncpg.Connection[Record]", connection)
+        return cast("AbstractAsyncContextManager[Any]", self._pool.acquire())
 
     async def _read(self, ask: Callable[[asyncpg.Connection[Record]], Awaitable[R]]) -> R:
         """Read where we are: in our open transaction, on the replica, or on any connection."""

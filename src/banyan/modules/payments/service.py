@@ -26,7 +26,7 @@ from banyan.modules.payments.contract import (
     UnknownProvider,
 )
 from banyan.modules.payments.model import VOIDED, Claim
-from banyan.modules.payments.ports import PaymentProvider, Position, Subject
+from banyan.modules.payments.ports import PaymentProvider, Position, Standing, Subject
 from banyan.modules.payments.sagas import CaptureOrder, Cashier
 from banyan.modules.payments.settings import PaymentsSettings
 from banyan.vocabulary import Money, OrderId, PaymentId
@@ -174,7 +174,7 @@ class PaymentsService(Payments):
         settled = claim is None
         if await store.hear(self.db, provider, event, body, self.clock.now(), settled=settled):
             assert claim, "what concerns no payment is settled by being heard"
-            await self._look_soon(claim)
+            await self._learn(claim, event.standing)
             await store.settle_webhook(self.db, provider, event.id, self.clock.now())
 
     async def take_at_once(self, payment: PaymentId) -> None:
@@ -276,10 +276,16 @@ class PaymentsService(Payments):
             limit=FINDINGS,
         )
 
-    async def _look_soon(self, claim: Claim) -> None:
-        """Look now, or leave it to the job: webhooks overtake each other and are only a hint."""
+    async def _learn(self, claim: Claim, told: Standing | None) -> None:
+        """Look now, or leave it to the job: webhooks overtake each other and are only a hint.
+
+        The first one may overtake the answer to our own question, and says the same.
+        """
         try:
-            await self.cashier.look(claim)
+            if told and claim.state == "pending":
+                await self.cashier.record(claim, told)
+            else:
+                await self.cashier.look(claim)
         except Unavailable:
             now = self.clock.now()
             async with self.db.begin() as tx:
