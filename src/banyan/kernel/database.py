@@ -42,7 +42,6 @@ DOWN = (
 )
 """Errors that say that the database cannot be reached now."""
 
-
 IDLE_SECONDS = 30.0
 """How long a connection may wait for work: each costs PostgreSQL some megabytes."""
 
@@ -389,8 +388,9 @@ async def _teach_types(connection: asyncpg.Connection[Record]) -> None:
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",
-        encoder=lambda value: msgspec.json.encode(value).decode(),
-        decoder=msgspec.json.decode,
+        encoder=lambda value: b"\x01" + msgspec.json.encode(value),  # Unquoted also in an array.
+        decoder=lambda told: msgspec.json.decode(told[1:]),
+        format="binary",
     )
 
 
