@@ -284,7 +284,7 @@ class Catalog(Protocol):
     ) -> tuple[Product, ...]:
         """List up to 1,000 products by id, for the back office and for exports.
 
-        `q` is a part of the title or of a SKU.
+        `q` is a part of the title, or of a slug or SKU that the product has or had.
         """
         ...
 
@@ -300,8 +300,8 @@ class Catalog(Protocol):
     ) -> tuple[Edited, ...]:
         """List up to 1,000 products, those that changed last first.
 
-        Every word of `q` is a part of the title, of the slug or of a SKU that the product has or
-        had. A category is that with all below it. `before` is where a page has ended.
+        Every word of `q` is a part of the title, or of a slug or SKU that the product has or had.
+        A category is that with all below it. `before` is where a page has ended.
         """
         ...
 

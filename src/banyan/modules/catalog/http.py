@@ -90,7 +90,7 @@ class ProductsAdmin(Controller):
         q: FromQuery[Annotated[str, Meta(max_length=200)]] = "",
         in_state: Annotated[ProductState | None, QueryParameter(name="state")] = None,
     ) -> Page[Product]:
-        """List products by id; `q` is a part of the title or of a SKU."""
+        """List products by id; `q` is a part of the title, of a slug or of a SKU."""
         found = await self.catalog.products(
             after=after(cursor, ProductId), limit=limit + 1, q=q, state=in_state
         )

@@ -55,10 +55,13 @@ async def lock_products(tx: Transaction, products: Sequence[ProductId]) -> dict[
 async def write_products(tx: Transaction, products: Sequence[Product], now: datetime) -> int:
     """Write the next version of products, and return of how many it was the next."""
     return await tx.execute(
-        f"INSERT INTO products ({PRODUCT}, changed_at) "
-        f"SELECT {PRODUCT}, $2 FROM jsonb_populate_recordset(NULL::products, $1) "
-        f"ON CONFLICT (id) DO UPDATE SET ({PRODUCT}, changed_at) = "
-        f"({NEW_PRODUCT}, excluded.changed_at) WHERE products.version = excluded.version - 1",
+        f"INSERT INTO products ({PRODUCT}, changed_at, words) "
+        f"SELECT {PRODUCT}, $2, concat_ws(chr(10), title, ("
+        "SELECT string_agg(value, chr(10)) FROM claims WHERE product = id)) "
+        "FROM jsonb_populate_recordset(NULL::products, $1) "
+        f"ON CONFLICT (id) DO UPDATE SET ({PRODUCT}, changed_at, words) = "
+        f"({NEW_PRODUCT}, excluded.changed_at, excluded.words) "
+        "WHERE products.version = excluded.version - 1",
         products,
         now,
     )
@@ -94,12 +97,10 @@ async def products_in_state(
 async def products_like(
     db: Statements, part: str, state: ProductState | None, after: ProductId, limit: int
 ) -> tuple[Product, ...]:
-    """List the products with a part in their title or in a SKU that they have or had, by id."""
+    """List the products with a part in their title, slug or SKUs, by id."""
     rows = await db.all(
         f"SELECT {PRODUCT} FROM products WHERE id > $3 AND ($2::text IS NULL OR state = $2) "
-        "AND id IN (SELECT id FROM products WHERE title ILIKE $1 "
-        "UNION SELECT product FROM claims WHERE what = 'sku' AND value ILIKE $1) "
-        "ORDER BY id LIMIT $4",
+        "AND words ILIKE $1 ORDER BY id LIMIT $4",
         _part(part),
         state,
         after,
@@ -109,13 +110,7 @@ async def products_like(
 
 
 SOUGHT = {
-    "q": """NOT EXISTS (
-        SELECT FROM unnest({0}::text[]) AS part
-        WHERE title NOT ILIKE part AND NOT EXISTS (
-            SELECT FROM claims WHERE product = products.id AND value ILIKE part))
-        AND id IN (
-            SELECT id FROM products WHERE title ILIKE ({0}::text[])[1]
-            UNION SELECT product FROM claims WHERE value ILIKE ({0}::text[])[1])""",
+    "q": "words ILIKE ({0}::text[])[1] AND words ILIKE ALL ({0}::text[])",
     "state": "state = {0}",
     "category": """categories && ARRAY(
         WITH RECURSIVE branch AS (

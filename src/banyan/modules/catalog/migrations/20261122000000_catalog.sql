@@ -17,6 +17,9 @@ CREATE TABLE products (
     translations jsonb NOT NULL CHECK (jsonb_typeof(translations) = 'object'),
     version bigint NOT NULL CHECK (version >= 1),
     changed_at timestamptz NOT NULL,
+    -- What it is looked up by, one a line: the title, and all slugs and SKUs that it has or had.
+    -- Those of a product have most in common, so that one index of all is a third of one of each.
+    words text NOT NULL,
     CONSTRAINT who_is_seen_can_be_bought
     CHECK (state <> 'published' OR jsonb_array_length(variants) > 0)
 );
@@ -25,7 +28,7 @@ CREATE UNIQUE INDEX products_by_slug ON products (slug);
 CREATE INDEX products_by_state ON products (state, id);
 CREATE INDEX products_by_change ON products (changed_at, id);
 CREATE INDEX products_by_state_and_change ON products (state, changed_at, id);
-CREATE INDEX products_by_title ON products USING gin (title gin_trgm_ops);
+CREATE INDEX products_by_words ON products USING gin (words gin_trgm_ops);
 CREATE INDEX products_by_category ON products USING gin (categories);
 CREATE INDEX products_by_attribute ON products USING gin (attributes);
 
@@ -38,7 +41,6 @@ CREATE TABLE claims (
 );
 
 CREATE INDEX claims_by_product ON claims (product);
-CREATE INDEX claims_by_value ON claims USING gin (value gin_trgm_ops);
 
 CREATE TABLE categories (
     slug text PRIMARY KEY CHECK (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' AND length(slug) <= 200),
