@@ -278,6 +278,8 @@ def _with_shop(work: Callable[[App], Awaitable[int]], file: Path | None, data: P
             app = opening.assemble(house, shop, f"cli-{os.getpid()}")
             await stack.enter_async_context(opening.opened(app, at_work=False))
             await stack.enter_async_context(opening.carrying(app, shop))
+            # What is loaded by now stays: it is not gone through again for what work leaves behind.
+            gc.freeze()
             return await work(app)
 
     with _estate(data, file, say=_say_aside) as shop:

@@ -128,6 +128,8 @@ def _contradicting_options(product: Product) -> Iterator[tuple[str, str]]:
 
 def _contradicting_words(product: Product) -> Iterator[tuple[str, str]]:
     """Want words to be the product's own, and options to stay apart in every language."""
+    if not product.translations:
+        return
     names = tuple(option.name for option in product.options)
     own = {*names, *(value for option in product.options for value in option.values)}
     own |= {picture.alt for picture in product.pictures}
@@ -154,12 +156,13 @@ def _words(product: Product, locale: str) -> dict[str, str]:
 def _contradicting_variants(product: Product) -> Iterator[tuple[str, str]]:
     if len(product.variants) > MOST_VARIANTS:
         yield "/variants", f"are more than {MOST_VARIANTS}"
+    names = {option.name for option in product.options}
     skus: dict[str, int] = {}
     picks: dict[tuple[str, ...], int] = {}
     for number, variant in enumerate(product.variants):
         if variant.sku != variant.sku.strip():
             yield pointer("variants", number, "sku"), "has blanks around it"
-        yield from _contradicting_picks(product, number, variant)
+        yield from _contradicting_picks(product, names, number, variant)
         first = skus.setdefault(variant.sku, number)
         if first != number:
             yield pointer("variants", number, "sku"), f"is that of variant {first}, too"
@@ -169,7 +172,7 @@ def _contradicting_variants(product: Product) -> Iterator[tuple[str, str]]:
 
 
 def _contradicting_picks(
-    product: Product, number: int, variant: Variant
+    product: Product, names: Collection[str], number: int, variant: Variant
 ) -> Iterator[tuple[str, str]]:
     """Want one value of each option, and nothing else."""
     for option in product.options:
@@ -177,7 +180,7 @@ def _contradicting_picks(
             missing = option.name not in variant.options
             reason = "is missing" if missing else f"is not one of {', '.join(option.values)}"
             yield pointer("variants", number, "options", option.name), reason
-    for name in variant.options.keys() - {option.name for option in product.options}:
+    for name in variant.options.keys() - names:
         yield pointer("variants", number, "options", name), "is no option of the product"
 
 
@@ -380,4 +383,7 @@ def pointer(*steps: str | int) -> str:
 
 
 def _repeated(things: Iterable[Thing]) -> Thing | None:
-    return next((thing for thing, times in Counter(things).items() if times > 1), None)
+    things = tuple(things)
+    if len({*things}) == len(things):
+        return None
+    return next(thing for thing, times in Counter(things).items() if times > 1)

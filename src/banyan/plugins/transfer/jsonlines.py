@@ -22,7 +22,7 @@ that is not known is a mistake.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, structs
@@ -115,10 +115,11 @@ def _listing(number: int, line: ProductLine) -> Listing:
             raise Wrong(number, f"{variant.sku} has two prices on one list")
         if len({level.warehouse for level in variant.stock}) < len(variant.stock):
             raise Wrong(number, f"{variant.sku} is in one warehouse twice")
-    identified = structs.replace(line, id=line.id or product_id(line.slug))
+    said = _said(ProductDetails, line)
+    said["variants"] = tuple(Variant(**_said(Variant, variant)) for variant in line.variants)
     return Listing(
         line=number,
-        product=msgspec.convert(identified, Product, from_attributes=True),
+        product=Product(id=line.id or product_id(line.slug), state=line.state, **said),
         prices=tuple(
             Price(
                 price_list=price.price_list,
@@ -137,6 +138,11 @@ def _listing(number: int, line: ProductLine) -> Listing:
         categories=line.category_definitions,
         attributes=line.attribute_definitions,
     )
+
+
+def _said(kind: type[Value], line: Value) -> dict[str, Any]:
+    """Take what a kind of value says out of a line that says more, and was checked as a whole."""
+    return {name: getattr(line, name) for name in kind.__struct_fields__}
 
 
 def write(product: Product, shop: Shop) -> bytes:

@@ -24,6 +24,8 @@ from banyan.vocabulary import Sku
 
 BATCH = 500
 MOST_VARIANTS = 5_000
+TURN = 10
+"""How many products are read at a stretch."""
 
 Progress = Callable[[int], None]
 """Is told how many products have been looked at and, if they are fine, saved."""
@@ -73,10 +75,13 @@ async def import_products(
         else:
             terms = await _terms(pricing, inventory, price_list, warehouse)
             listings = shopify.read(lines, terms)
-        saved: list[Listing] = []
-        for batch in _batches(listings):
-            # While the prices and the stock of a batch are set, the next one is saved.
-            saved, _ = await asyncio.gather(intake.save(batch), intake.equip(saved))
+        batch, saved = await _batch(listings), list[Listing]()
+        while batch:
+            # While a batch is saved, the one before gets its prices and its stock, and the next
+            # one is read.
+            saved, _, batch = await asyncio.gather(
+                intake.save(batch), intake.equip(saved), _batch(listings)
+            )
             progress(intake.report.products)
         await intake.equip(saved)
     finally:
@@ -143,18 +148,18 @@ async def _terms(
     )
 
 
-def _batches(listings: Iterable[Listing | Refusal]) -> Iterator[list[Listing | Refusal]]:
-    """Take so many at a time that one call carries them."""
+async def _batch(listings: Iterator[Listing | Refusal]) -> list[Listing | Refusal]:
+    """Read so many that one call carries them; what else goes on has its turn meanwhile."""
     batch: list[Listing | Refusal] = []
     variants = 0
     for one in listings:
         batch.append(one)
         variants += len(one.product.variants) if isinstance(one, Listing) else 0
         if len(batch) >= BATCH or variants >= MOST_VARIANTS:
-            yield batch
-            batch, variants = [], 0
-    if batch:
-        yield batch
+            break
+        if len(batch) % TURN == 0:
+            await asyncio.sleep(0)
+    return batch
 
 
 def _by_sku(things: Iterable[Thing]) -> dict[Sku, list[Thing]]:
