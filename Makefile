@@ -29,7 +29,7 @@ soak: ## Run what takes long, and print its figures
 SOAKED := $(addprefix tests/journeys/, test_storm.py test_control.py test_crash_sweep.py test_crash_apart.py \
 	test_up.py test_api.py test_bad_input.py test_doors.py) tests/failures/test_orders.py tests/modules
 
-bench: ## Measure what operations cost: ARGS="--products 1000 --seconds 8"
+bench: ## Measure what operations cost: ARGS="--products 1000", or a large shop: ARGS="--scale 100000"
 	@requirements/install dev
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 

@@ -28,6 +28,9 @@ def main() -> None:
     """Start a shop, warm it, measure it, look whether it is still right, and write it down."""
     told = _arguments()
     platform: Platform = importlib.import_module(f"benchmarks.platforms.{told.platform}")
+    if told.scale:
+        _grow(platform, told)
+        return
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         print(f"starting {platform.name} with {told.products:,} products …", flush=True)
         shop = platform.start(
@@ -36,20 +39,39 @@ def main() -> None:
         try:
             measured = list(_measure_all(platform, shop, told))
             flaws = shop.flaws()
-            trials = list(_try_all(shop, told))
+            trials = [] if told.only else list(_told(shop.trials()))
         finally:
             shop.stop()
-    facts = {} if told.topology else {"workers": str(told.workers)}
     report = Report(
         platform=platform.name,
         versions=platform.versions(),
         machine=machine(),
         data={"products": told.products},
         topology=told.topology.stem if told.topology else "monolith",
-        facts=facts,
+        facts={} if told.topology else {"workers": str(told.workers)},
         measured=measured,
         trials=trials,
         flaws=flaws,
+    )
+    print(report.table())
+    print(f"written to {report.write(told.results)}")
+
+
+def _grow(platform: Platform, told: argparse.Namespace) -> None:
+    """Try a very large shop, and write it down."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        print(f"filling {platform.name} with {told.scale:,} products …", flush=True)
+        trials = list(_told(platform.grow(Path(folder), told.scale)))
+    report = Report(
+        platform=platform.name,
+        versions=platform.versions(),
+        machine=machine(),
+        data={"products": told.scale},
+        topology=f"with-{told.scale}-products",
+        facts={},
+        measured=(),
+        trials=trials,
+        flaws=(),
     )
     print(report.table())
     print(f"written to {report.write(told.results)}")
@@ -69,8 +91,8 @@ def _measure_all(platform: Platform, shop: Shop, told: argparse.Namespace) -> It
             yield one
 
 
-def _try_all(shop: Shop, told: argparse.Namespace) -> Iterator[Trial]:
-    for trial in () if told.only else shop.trials():
+def _told(trials: Iterator[Trial]) -> Iterator[Trial]:
+    for trial in trials:
         print(f"  {trial.name}: {trial.told}, budget {trial.budget}", flush=True)
         yield trial
 
@@ -117,6 +139,7 @@ def _arguments() -> argparse.Namespace:
     told.add_argument("--workers", type=int, default=1, help="of the shop, in one process kind")
     told.add_argument("--topology", type=Path, default=None)
     told.add_argument("--only", nargs="*", default=(), help="names of operations, and no trials")
+    told.add_argument("--scale", type=int, default=0, help="try so many products, and no more")
     told.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     return told.parse_args()
 

@@ -56,3 +56,7 @@ class Platform(Protocol):
     def start(self, folder: Path, *, products: int, workers: int, topology: Path | None) -> Shop:
         """Start a shop in an empty folder, and fill it."""
         ...
+
+    def grow(self, folder: Path, products: int) -> Iterator[Trial]:
+        """Try a shop with so many products that they do not all stay in memory."""
+        ...

@@ -79,12 +79,15 @@ class Report:
             *(f"- {name}: {told}" for name, told in {**self.machine, **self.versions}.items()),
             *(f"- {name}: {told:,}" for name, told in self.data.items()),
             *(f"- {name}: {told}" for name, told in self.facts.items()),
-            f"- invariants after the load: {'; '.join(self.flaws) or 'all hold'}",
-            "",
-            f"| {' | '.join(COLUMNS)} |",
-            f"|---|{'---:|' * (len(COLUMNS) - 1)}",
         ]
-        lines += map(_row, self.measured)
+        if self.measured:
+            lines += [
+                f"- invariants after the load: {'; '.join(self.flaws) or 'all hold'}",
+                "",
+                f"| {' | '.join(COLUMNS)} |",
+                f"|---|{'---:|' * (len(COLUMNS) - 1)}",
+            ]
+            lines += map(_row, self.measured)
         if self.trials:
             lines += ["", "| trial | measured | budget | held |", "|---|---|---|---|"]
             lines += (

@@ -7,11 +7,12 @@ cannot be made again, so each replay puts new ids in the place of the old ones.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,7 +46,7 @@ class Statement(NamedTuple):
 async def watched(folder: Path, visitor: Visitor, operation: Operation) -> list[list[Statement]]:
     """Do an operation a few times, and return the statements of each time."""
     await visitor.connect()
-    async with _superuser(folder) as server:
+    async with superuser(folder) as server:
         for _ in range(TIMES):  # What is prepared or kept for the first one is not its cost.
             await operation(visitor)
         runs = [await _logged(folder, server, operation, visitor) for _ in range(TIMES)]
@@ -77,6 +78,19 @@ async def replayed(
     until = time.perf_counter() + seconds
     await asyncio.gather(*(visit(number) for number in range(concurrency)))
     return done
+
+
+async def explained(
+    server: asyncpg.Connection[asyncpg.Record], statement: Statement
+) -> Mapping[str, Any]:
+    """Ask how PostgreSQL would run a statement."""
+    schema = statement.role.removeprefix("banyan_")
+    await server.execute(f"SET search_path = {schema}, extensions")
+    told = await server.fetchval(
+        f"EXPLAIN (VERBOSE, FORMAT JSON) {statement.sql}", *statement.values
+    )
+    plan: Mapping[str, Any] = json.loads(told)[0]["Plan"]
+    return plan
 
 
 async def _once(
@@ -138,7 +152,8 @@ async def _typed(
 
 
 @asynccontextmanager
-async def _superuser(folder: Path) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+async def superuser(folder: Path) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """Connect as who may see everything, and log no more statements afterwards."""
     connection = await asyncpg.connect(**_where(folder))
     try:
         yield connection
