@@ -201,8 +201,9 @@ class App:
             await self.broker.open()
             self._stack.push_async_callback(self.broker.close)
         for room in self.rooms.values():
-            await room.database.open()
             self._stack.push_async_callback(room.database.close)
+        await asyncio.gather(*(room.database.open() for room in self.rooms.values()))
+        for room in self.rooms.values():
             await room.worker.sagas.open()
         for one in self._openable():
             await one.open()
