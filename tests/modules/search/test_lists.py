@@ -270,7 +270,7 @@ MEANT = {
     "wood": ["wooden-chair"],
     "wodden": ["wooden-chair"],
     "flor lamp": ["floor-lamp"],
-    "lampp": ["floor-lamp", "desk-lamp"],
+    "lampp": ["desk-lamp", "floor-lamp"],
     "green": ["wooden-chair"],
     "lamp xyzzy": [],
     "b": [],

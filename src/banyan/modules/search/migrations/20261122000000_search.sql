@@ -103,7 +103,6 @@ CREATE TABLE documents (
 CREATE INDEX documents_by_slug ON documents (slug) INCLUDE (changed);
 CREATE INDEX documents_by_facet ON documents USING gin (facets);
 CREATE INDEX documents_by_word ON documents USING gin (words);
-CREATE INDEX documents_by_spelling ON documents USING gin (spelled extensions.gin_trgm_ops);
 
 -- What a product costs where it has a price, and whether it can be bought: the narrow row that
 -- prices and stock change, so that they leave the document with its text indexes alone.

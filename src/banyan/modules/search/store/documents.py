@@ -84,17 +84,19 @@ SAID_ELSEWHERE = """
     JOIN attributes ON code = key, jsonb_each(glossary) AS glossaries (locale, words)
     WHERE words ? value"""
 
-# Words of no language belong to every language of the shop. A title weighs more than a tag. A
+# Words of no language belong to every language of the shop, and what queries are compared to is
+# there as it is spelled, too. A title weighs more than a tag. A
 # description is HTML, whose tags the dictionaries leave out; only its first pages are read, because
 # a tsvector holds a megabyte.
 WORDS = f"""
-    SELECT coalesce(joined(setweight(
-            to_tsvector(dictionary(spoken), said.words), said.weight)
-            ORDER BY spoken, said.weight, said.words), '') AS words,
+    SELECT coalesce(joined(CASE spoken
+            WHEN '' THEN strip(to_tsvector('pg_catalog.simple', unaccent(said.words)))
+            ELSE setweight(to_tsvector(dictionary(spoken), said.words), said.weight)
+        END ORDER BY spoken, said.weight, said.words), '') AS words,
         ' ' || coalesce(unaccent(string_agg(DISTINCT said.words, ' ')
             FILTER (WHERE compared)), '') || ' ' AS spelled
-    FROM unnest(shop.languages || CASE shop.languages WHEN '{{}}' THEN '{{und}}'::text[] END)
-        AS spoken
+    FROM unnest(ARRAY[''] || shop.languages
+        || CASE shop.languages WHEN '{{}}' THEN ARRAY['und'] END) AS spoken
     JOIN (
         SELECT 'A'::"char", '', true, spell(told ->> 'title')
         UNION ALL
@@ -123,7 +125,8 @@ WORDS = f"""
         SELECT 'D', key, false, left(value ->> 'description', {ROOM})
         FROM jsonb_each(told -> 'translations')
     ) AS said (weight, locale, compared, words)
-    ON said.locale = '' OR split_part(said.locale, '-', 1) = spoken"""
+    ON CASE spoken WHEN '' THEN compared
+        ELSE said.locale = '' OR split_part(said.locale, '-', 1) = spoken END"""
 
 SHOP = """
     SELECT coalesce(array_agg(DISTINCT split_part(locale, '-', 1)), '{}') AS languages

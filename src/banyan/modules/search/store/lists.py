@@ -31,6 +31,7 @@ FOUND_ONLY = f""", scope AS NOT MATERIALIZED (
         SELECT {SHOWN}, rank
         FROM visit, found JOIN listings USING (product) JOIN documents USING (product)
         WHERE listings.market = (SELECT market FROM visit)"""
+UNCUT = ", cut AS (SELECT false AS more)"
 ANYWHERE = "AND $4::text IS NULL)"
 IN_CATEGORY = "AND facets @> ARRAY['category:' || $4::text])"
 # The newest of a category are read in their order, as many as a page has.
@@ -132,7 +133,8 @@ ANSWER = f"""
         (SELECT coalesce(jsonb_object_agg(token, coalesce(said, label)), '{{}}')
         FROM counted WHERE token <> '' AND token NOT LIKE '%:%') AS options,
         coalesce((SELECT listed FROM counted WHERE token = ''), 0) AS total,
-        coalesce((SELECT count FROM counted WHERE token = '') >= $10, false) AS uncounted,
+        coalesce((SELECT count FROM counted WHERE token = '') >= $10, false)
+            OR (SELECT more FROM cut) AS uncounted,
         (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'code', code, 'unit', unit, 'choices', choices,
             'title', coalesce(worded(title, visit.locale), worded(title, visit.main), code))), '[]')
@@ -150,6 +152,7 @@ async def find(db: Statements, asked: Asked, *, counted: int) -> Listed:
                 VISIT,
                 BRANCHES,
                 CHOSEN,
+                "" if asked.q else UNCUT,
                 AT_PLACE if tallied and asked.category else scope,
                 ITEMS,
                 order.key,

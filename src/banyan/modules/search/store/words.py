@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
-# Every word of the query ($3) that means something must be found: as a dictionary reads it, or in
-# the spelling of a title, at its beginning or, if it is long enough, as a part of a compound. A
+# Every word of the query ($3) that means something must be found: as a dictionary reads it, at the
+# beginning of a word that titles are made of or, if it is long enough, as a part of a compound. A
 # word that is found nowhere in the shop is misspelt, and stands for those spelled most like it.
-FOUND = """, typed AS (
+# All this is settled with the short list of spellings; products are looked up once, by one index,
+# for what is meant in the end. Of what many products are called, so many are looked at.
+MOST_FOUND = 2000
+FOUND = f""", typed AS (
         SELECT word, unaccent(word) AS plain, dictionary,
             plainto_tsquery(dictionary, word) AS query
         FROM (SELECT dictionary(split_part(locale, '-', 1)) AS dictionary FROM visit) AS spoken,
             (SELECT DISTINCT unnest(string_to_array(spell($3::text), ' ')) AS word) AS said
     ), read AS (
-        SELECT *, CASE WHEN length(plain) > 3 THEN '%' ELSE '% ' END || plain || '%' AS part
+        SELECT *, CASE WHEN length(plain) > 3 THEN '%' ELSE '' END || plain || '%' AS part
         FROM typed WHERE numnode(query) > 0
+    ), likely AS MATERIALIZED (
+        SELECT word, spelling FROM read CROSS JOIN LATERAL (
+            SELECT spelling FROM spellings WHERE spelling LIKE part
+            ORDER BY length(spelling), spelling LIMIT 50) AS compounds
     ), known AS MATERIALIZED (
         SELECT * FROM read
-        WHERE EXISTS (SELECT FROM documents WHERE words @@ query OR spelled LIKE part)
+        WHERE word IN (SELECT word FROM likely)
+            OR EXISTS (SELECT FROM documents WHERE words @@ query)
     ), meant AS MATERIALIZED (
-        SELECT word, query, part, 1 AS likeness FROM known
+        SELECT word, query, true AS ranks,
+            CASE WHEN length(plain) > 3 THEN part ELSE '% ' || part END AS part
+        FROM known
         UNION ALL
-        SELECT word, plainto_tsquery(dictionary, spelling), '% ' || spelling || ' %', likeness
+        SELECT word, quote_literal(spelling)::tsquery, false, NULL FROM likely
+        UNION ALL
+        SELECT word, plainto_tsquery(dictionary, spelling) || quote_literal(spelling)::tsquery,
+            true, '% ' || spelling || ' %'
         FROM read CROSS JOIN LATERAL (
-            SELECT spelling, similarity(spelling, plain) AS likeness FROM spellings
-            WHERE spelling %> plain ORDER BY likeness DESC, spelling LIMIT 3) AS alike
+            SELECT spelling FROM spellings
+            WHERE spelling %> plain ORDER BY similarity(spelling, plain) DESC, spelling LIMIT 3)
+            AS alike
         WHERE word NOT IN (SELECT word FROM known)
-    ), matched AS (
-        SELECT product, word,
-            max(likeness * greatest(ts_rank(words, query), 0.1)) AS rank
-        FROM meant JOIN documents ON words @@ query OR spelled LIKE part
-        GROUP BY product, word
+    ), wanted AS MATERIALIZED (
+        SELECT string_agg(any_of, ' & ')::tsquery AS query,
+            string_agg(ranked, ' | ')::tsquery AS ranked
+        FROM (
+            SELECT '(' || string_agg(query::text, ' | ') || ')' AS any_of,
+                string_agg(query::text, ' | ') FILTER (WHERE ranks) AS ranked
+            FROM meant GROUP BY word
+        ) AS each
+        HAVING count(*) = (SELECT count(*) FROM read)
     ), found AS MATERIALIZED (
-        SELECT product, (1e6 * sum(rank))::bigint AS rank FROM matched
-        GROUP BY product HAVING count(*) = (SELECT count(*) FROM read)
-    )"""
+        SELECT product, (1e6 * ts_rank(words, ranked))::bigint AS rank
+        FROM (
+            SELECT product, words FROM documents
+            WHERE words @@ (SELECT query FROM wanted) LIMIT {MOST_FOUND}) AS matched, wanted
+    ), cut AS (SELECT count(*) >= {MOST_FOUND} AS more FROM found)"""
