@@ -71,7 +71,8 @@ MANY = """
     INSERT INTO catalog.products
     SELECT id, 'p-' || n, 'Product ' || n, CASE n % 100 WHEN 0 THEN 'draft' ELSE 'published' END,
         '', '', 'standard', '{}', '{}', '{}', '[]', jsonb_build_array(jsonb_build_object('sku', n)),
-        '[]', '{}', 1, now() - n * interval '1 second'
+        '[]', '{}', 1, now() - n * interval '1 second',
+        concat_ws(chr(10), 'Product ' || n, 'p-' || n, 'p-' || n || '-s')
     FROM (SELECT n, md5(n::text)::uuid AS id FROM generate_series(1, 50000) AS n) AS numbered;
     INSERT INTO catalog.claims SELECT 'slug', slug, id FROM catalog.products;
     INSERT INTO catalog.claims SELECT 'sku', slug || '-s', id FROM catalog.products;

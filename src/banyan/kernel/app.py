@@ -202,7 +202,11 @@ class App:
             self._stack.push_async_callback(self.broker.close)
         for room in self.rooms.values():
             self._stack.push_async_callback(room.database.close)
-        await asyncio.gather(*(room.database.open() for room in self.rooms.values()))
+        opening = (room.database.open() for room in self.rooms.values())
+        # Whatever fails, none goes on to open behind our back.
+        for failure in await asyncio.gather(*opening, return_exceptions=True):
+            if failure:
+                raise failure
         for room in self.rooms.values():
             await room.worker.sagas.open()
         for one in self._openable():

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
+from msgspec import structs
 
 from banyan.channels.backoffice.desk import Office
 from banyan.kernel import link
@@ -157,7 +158,7 @@ def once(told: Form[Any], step: str = "") -> Iterator[None]:
         fingerprint=hashlib.sha256(repr(said).encode()).hexdigest(),
         scope=call.caller.subject,
     )
-    with link.answering(replace(call, idempotency=idempotency)):
+    with link.answering(structs.replace(call, idempotency=idempotency)):
         yield
 
 

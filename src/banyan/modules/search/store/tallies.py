@@ -33,12 +33,6 @@ COUNTED = f"""
     FROM ({TOKENS} FROM listings JOIN documents USING (product) {STANDING}) AS standing
     GROUP BY {TALLY}"""
 
-# What some products ($1) count no longer, as they were when the statement began.
-LESS = f"""
-    UNION ALL
-    SELECT standing.*, -1
-    FROM ({TOKENS} FROM listings JOIN documents USING (product) {STANDING}
-        WHERE product = ANY($1)) AS standing"""
 CHANGE = (
     f"INSERT INTO tallies ({TALLY}, products) SELECT {TALLY}, sum(more) FROM (SELECT standing.*, 1"
 )
@@ -48,13 +42,32 @@ CHANGED = f"""
     ON CONFLICT (market, place, token, label, md5(said::text))
     DO UPDATE SET products = tallies.products + excluded.products"""
 
-# For a statement that makes documents and their listings anew, and for one that makes listings.
+# For a statement that makes documents and their listings anew: of its products ($1) counts what is
+# new, and no longer what they were when it began.
 DOCUMENTS_TALLIED = f"""{CHANGE}
     FROM ({TOKENS} FROM listing JOIN document USING (product) {STANDING}) AS standing
-    {LESS}{CHANGED}"""
+    UNION ALL
+    SELECT standing.*, -1
+    FROM ({TOKENS} FROM listings JOIN documents USING (product) {STANDING}
+        WHERE product = ANY($1)) AS standing
+    {CHANGED}"""
+
+# For one that makes listings only: of nearly all of them, what is counted stays the same.
+MOVED = """
+    SELECT market, product FROM (
+        SELECT market, product, available, price_step(amount) AS step, 1 AS side FROM listing
+        UNION ALL
+        SELECT market, product, available, price_step(amount), -1 FROM listings
+        WHERE product = ANY($1)) AS sides
+    GROUP BY market, product, available, step HAVING sum(side) <> 0"""
 LISTINGS_TALLIED = f"""{CHANGE}
-    FROM ({TOKENS} FROM listing JOIN documents USING (product) {STANDING}) AS standing
-    {LESS}{CHANGED}"""
+    FROM ({TOKENS} FROM listing JOIN documents USING (product) {STANDING}
+        WHERE (market, product) IN ({MOVED})) AS standing
+    UNION ALL
+    SELECT standing.*, -1
+    FROM ({TOKENS} FROM listings JOIN documents USING (product) {STANDING}
+        WHERE product = ANY($1) AND (market, product) IN ({MOVED})) AS standing
+    {CHANGED}"""
 
 
 async def count_anew(tx: Transaction) -> None:
