@@ -16,6 +16,7 @@ from banyan.modules.search.contract import (
     Search,
     Sort,
 )
+from banyan.modules.search.store import lists, words
 from banyan.vocabulary import MarketCode, Money, Sku, UnknownMarket
 from tests.modules.search.examples import (
     CHAIR,
@@ -310,6 +311,21 @@ async def test_a_title_counts_for_more_than_a_tag(shop: Bench) -> None:
     found = await shop.ask(Search).find(q="lamp")
 
     assert slugs(found) == ["floor-lamp", "desk-lamp", "wooden-chair"]
+
+
+async def test_where_very_many_have_the_words_titles_are_looked_at_first(
+    shop: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.hear(ProductPublished(product=replace(DESK_LAMP, tags=("chair",), version=2)))
+    for name in ("BEST", "BEST_HERE"):
+        monkeypatch.setattr(lists, name, getattr(lists, name).replace(str(words.MOST_FOUND), "1"))
+
+    everywhere = await shop.ask(Search).find(q="chair")
+    here = await shop.ask(Search).find(q="chair", category="lamps")
+
+    assert (slugs(everywhere), everywhere.uncounted) == (["wooden-chair"], True)
+    assert slugs(here) == ["desk-lamp"]
+    assert len(slugs(await shop.ask(Search).find(q="chair", sort="price"))) == 2
 
 
 async def test_a_variant_that_is_back_makes_its_product_available(shop: Bench) -> None:

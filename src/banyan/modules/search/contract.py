@@ -228,8 +228,9 @@ class Search(Protocol):
 
         `filters` names facet codes, and the values of which one must hold; those of the facet
         `price` are ranges of minor units such as `1000-2000`, where either end may be missing and
-        the upper one is excluded. Where there is a filter, facets are counted among the first
-        10,000 products. Of those that have all words of a query, 2,000 are looked at.
+        the upper one is excluded. Where there is a filter or a query, facets are counted among
+        the first 10,000 products; where very many have all its words, the best are looked for
+        among 2,000, first those that have them in their titles.
         """
         ...
 

@@ -9,7 +9,7 @@ from banyan.modules.search.contract import Sort
 from banyan.modules.search.model import Asked, Listed
 from banyan.modules.search.store.cards import BRANCH, BRANCHES, CARD, SHOWN
 from banyan.modules.search.store.visits import VISIT
-from banyan.modules.search.store.words import FOUND
+from banyan.modules.search.store.words import BEST, BEST_HERE, FOUND
 
 # Of the values that were chosen of a facet ($5), one must hold.
 CHOSEN = """, chosen AS MATERIALIZED (
@@ -145,14 +145,16 @@ ANSWER = f"""
 async def find(db: Statements, asked: Asked, *, counted: int) -> Listed:
     """Read a page of a list, and how often each value occurs among so many products of the list."""
     order, tallied = ORDERS[asked.sort], not (asked.q or asked.chosen)
-    scope = (FOUND + FOUND_ONLY if asked.q else ALL) + (IN_CATEGORY if asked.category else ANYWHERE)
+    best = BEST_HERE if asked.category else BEST
+    found = FOUND if asked.chosen or asked.sort != "relevance" else best
+    scope = (FOUND_ONLY if asked.q else ALL) + (IN_CATEGORY if asked.category else ANYWHERE)
     row = await db.one(
         " ".join(
             (
                 VISIT,
                 BRANCHES,
                 CHOSEN,
-                "" if asked.q else UNCUT,
+                found if asked.q else UNCUT,
                 AT_PLACE if tallied and asked.category else scope,
                 ITEMS,
                 order.key,

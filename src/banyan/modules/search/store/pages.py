@@ -9,7 +9,7 @@ from banyan.modules.search.contract import CategoryShown, Suggestion, Told
 from banyan.modules.search.store.cards import ALWAYS, BRANCH, BRANCHES, TOLD
 from banyan.modules.search.store.documents import SELLABLE
 from banyan.modules.search.store.visits import VISIT
-from banyan.modules.search.store.words import FOUND
+from banyan.modules.search.store.words import BEST
 
 VARIANTS = f"""
     SELECT jsonb_agg(jsonb_build_object(
@@ -109,7 +109,7 @@ async def categories(
 
 
 # A title that begins as it is typed comes first; of equals, the category that holds them all.
-SUGGESTIONS = f"""{VISIT}{FOUND}, shelves AS (
+SUGGESTIONS = f"""{VISIT}{BEST}, shelves AS (
         SELECT slug, coalesce(worded(title, locale), worded(title, main), slug) AS title
         FROM categories, visit
     ), suggested AS (

@@ -5,10 +5,9 @@ from __future__ import annotations
 # Every word of the query ($3) that means something must be found: as a dictionary reads it, at the
 # beginning of a word that titles are made of or, if it is long enough, as a part of a compound. A
 # word that is found nowhere in the shop is misspelt, and stands for those spelled most like it.
-# All this is settled with the short list of spellings; products are looked up once, by one index,
-# for what is meant in the end. Of what many products are called, so many are looked at.
-MOST_FOUND = 2000
-FOUND = f""", typed AS (
+# All this is settled with the short list of spellings; products are looked up by one index, for
+# what is meant in the end.
+MEANT = """, typed AS (
         SELECT word, unaccent(word) AS plain, dictionary,
             plainto_tsquery(dictionary, word) AS query
         FROM (SELECT dictionary(split_part(locale, '-', 1)) AS dictionary FROM visit) AS spoken,
@@ -19,7 +18,7 @@ FOUND = f""", typed AS (
     ), likely AS MATERIALIZED (
         SELECT word, spelling FROM read CROSS JOIN LATERAL (
             SELECT spelling FROM spellings WHERE spelling LIKE part
-            ORDER BY length(spelling), spelling LIMIT 50) AS compounds
+            ORDER BY length(spelling), spelling LIMIT 100) AS compounds
     ), known AS MATERIALIZED (
         SELECT * FROM read
         WHERE word IN (SELECT word FROM likely)
@@ -40,16 +39,37 @@ FOUND = f""", typed AS (
         WHERE word NOT IN (SELECT word FROM known)
     ), wanted AS MATERIALIZED (
         SELECT string_agg(any_of, ' & ')::tsquery AS query,
-            string_agg(ranked, ' | ')::tsquery AS ranked
+            string_agg(ranked, ' | ')::tsquery AS ranked,
+            string_agg('(' || replace(ranked || ' ', ''' ', ''':AB ') || ')', ' & ')::tsquery
+                AS titled
         FROM (
             SELECT '(' || string_agg(query::text, ' | ') || ')' AS any_of,
                 string_agg(query::text, ' | ') FILTER (WHERE ranks) AS ranked
             FROM meant GROUP BY word
         ) AS each
         HAVING count(*) = (SELECT count(*) FROM read)
-    ), found AS MATERIALIZED (
+    )"""
+FOUND = f"""{MEANT}, found AS MATERIALIZED (
+        SELECT product, (1e6 * ts_rank(words, ranked))::bigint AS rank FROM wanted, documents
+        WHERE words @@ (SELECT query FROM wanted)
+    ), cut AS (SELECT false AS more)"""
+
+# Where only the best are asked for, and very many products have the words, so many are looked at:
+# first those that have them in their titles.
+MOST_FOUND = 2000
+MATCHED = "SELECT product, words FROM documents WHERE"
+TITLED = "words @@ (SELECT titled FROM wanted)"
+OTHERS = f"words @@ (SELECT query FROM wanted) AND NOT {TITLED}"
+BEST = f"""{MEANT}, found AS MATERIALIZED (
         SELECT product, (1e6 * ts_rank(words, ranked))::bigint AS rank
-        FROM (
-            SELECT product, words FROM documents
-            WHERE words @@ (SELECT query FROM wanted) LIMIT {MOST_FOUND}) AS matched, wanted
+        FROM wanted, (
+            ({MATCHED} {TITLED} LIMIT {MOST_FOUND})
+            UNION ALL ({MATCHED} {OTHERS} LIMIT {MOST_FOUND}) LIMIT {MOST_FOUND}) AS matched
+    ), cut AS (SELECT count(*) >= {MOST_FOUND} AS more FROM found)"""
+HERE = "AND facets @> ARRAY['category:' || $4::text]"
+BEST_HERE = f"""{MEANT}, found AS MATERIALIZED (
+        SELECT product, (1e6 * ts_rank(words, ranked))::bigint AS rank
+        FROM wanted, (
+            ({MATCHED} {TITLED} {HERE} LIMIT {MOST_FOUND})
+            UNION ALL ({MATCHED} {OTHERS} {HERE} LIMIT {MOST_FOUND}) LIMIT {MOST_FOUND}) AS matched
     ), cut AS (SELECT count(*) >= {MOST_FOUND} AS more FROM found)"""
