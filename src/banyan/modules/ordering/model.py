@@ -24,7 +24,6 @@ from banyan.modules.ordering.contract import (
     OrderLine,
     OrderState,
     PaymentChoice,
-    PriceChanged,
     StaleCart,
     TooMany,
     Totals,
@@ -204,12 +203,6 @@ def totals_of(quote: Quote, *, estimated: bool = False) -> Totals:
         tax_inclusive=quote.tax_inclusive,
         estimated=estimated,
     )
-
-
-def refuse_new_price(cart: Cart, quote: Quote) -> None:
-    """Refuse to charge anything but what the shopper was told."""
-    if quote.total != cart.totals.total:
-        raise PriceChanged(cart=cart.id, told=cart.totals.total, now=quote.total)
 
 
 def refuse_incomplete(cart: Cart) -> None:

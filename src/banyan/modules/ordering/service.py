@@ -27,6 +27,7 @@ from banyan.modules.ordering.contract import (
     Ordering,
     OrderState,
     PaymentChoice,
+    PriceChanged,
     ShippingChoice,
     StaleCart,
     UnknownCoupon,
@@ -269,10 +270,10 @@ class OrderingService(Ordering):
         model.refuse_incomplete(cart)
         quote = await self._quote(cart, await self._rate(cart, weight))
         if quote.total != cart.totals.total:
-            now_told = model.reprice(cart, quote)
-            if await carts.save_cart(self.db, now_told, self.clock.now()):
-                model.refuse_new_price(cart, quote)
-            return None
+            repriced = model.reprice(cart, quote)
+            if not await carts.save_cart(self.db, repriced, self.clock.now()):
+                return None
+            raise PriceChanged(cart=cart.id, told=cart.totals.total, now=quote.total)
         order = OrderId(self.ids.new())
         placed = model.place(cart, quote, order, self.clock.now(), self.ids.new)
         async with self.db.begin() as tx:

@@ -144,7 +144,7 @@ CREATE TABLE tallies (
 -- What is said in many languages is too long for an index.
 CREATE UNIQUE INDEX tallies_by_place ON tallies (market, place, token, label, md5(said::text));
 
--- They follow from documents, whichever way these change: their writers take turns.
+-- Places follow from documents, whichever way these change: their writers take turns.
 CREATE FUNCTION find_places() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM places USING made WHERE places.product = made.product AND place <> ALL (facets);

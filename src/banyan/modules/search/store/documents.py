@@ -85,9 +85,8 @@ SAID_ELSEWHERE = """
     WHERE words ? value"""
 
 # Words of no language belong to every language of the shop, and what queries are compared to is
-# there as it is spelled, too. A title weighs more than a tag. A
-# description is HTML, whose tags the dictionaries leave out; only its first pages are read, because
-# a tsvector holds a megabyte.
+# there as it is spelled, too. A title weighs more than a tag. A description is HTML, whose tags the
+# dictionaries leave out; only its first pages are read, because a tsvector holds a megabyte.
 WORDS = f"""
     SELECT coalesce(joined(CASE spoken
             WHEN '' THEN strip(to_tsvector('pg_catalog.simple', unaccent(said.words)))

@@ -60,13 +60,13 @@ MOVED = """
         SELECT market, product, available, price_step(amount), -1 FROM listings
         WHERE product = ANY($1)) AS sides
     GROUP BY market, product, available, step HAVING sum(side) <> 0"""
-LISTINGS_TALLIED = f"""{CHANGE}
+LISTINGS_TALLIED = f"""WITH moved AS MATERIALIZED ({MOVED}) {CHANGE}
     FROM ({TOKENS} FROM listing JOIN documents USING (product) {STANDING}
-        WHERE (market, product) IN ({MOVED})) AS standing
+        WHERE (market, product) IN (SELECT market, product FROM moved)) AS standing
     UNION ALL
     SELECT standing.*, -1
     FROM ({TOKENS} FROM listings JOIN documents USING (product) {STANDING}
-        WHERE product = ANY($1) AND (market, product) IN ({MOVED})) AS standing
+        WHERE (market, product) IN (SELECT market, product FROM moved)) AS standing
     {CHANGED}"""
 
 

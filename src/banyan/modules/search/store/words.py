@@ -57,19 +57,14 @@ FOUND = f"""{MEANT}, found AS MATERIALIZED (
 # Where only the best are asked for, and very many products have the words, so many are looked at:
 # first those that have them in their titles.
 MOST_FOUND = 2000
-MATCHED = "SELECT product, words FROM documents WHERE"
-TITLED = "words @@ (SELECT titled FROM wanted)"
-OTHERS = f"words @@ (SELECT query FROM wanted) AND NOT {TITLED}"
-BEST = f"""{MEANT}, found AS MATERIALIZED (
-        SELECT product, (1e6 * ts_rank(words, ranked))::bigint AS rank
-        FROM wanted, (
-            ({MATCHED} {TITLED} LIMIT {MOST_FOUND})
-            UNION ALL ({MATCHED} {OTHERS} LIMIT {MOST_FOUND}) LIMIT {MOST_FOUND}) AS matched
-    ), cut AS (SELECT count(*) >= {MOST_FOUND} AS more FROM found)"""
+TITLED = "SELECT product, words FROM documents WHERE words @@ (SELECT titled FROM wanted)"
+OTHERS = """SELECT product, words FROM documents
+        WHERE words @@ (SELECT query FROM wanted) AND NOT words @@ (SELECT titled FROM wanted)"""
 HERE = "AND facets @> ARRAY['category:' || $4::text]"
-BEST_HERE = f"""{MEANT}, found AS MATERIALIZED (
-        SELECT product, (1e6 * ts_rank(words, ranked))::bigint AS rank
-        FROM wanted, (
-            ({MATCHED} {TITLED} {HERE} LIMIT {MOST_FOUND})
-            UNION ALL ({MATCHED} {OTHERS} {HERE} LIMIT {MOST_FOUND}) LIMIT {MOST_FOUND}) AS matched
+RANKED = f"""{MEANT}, found AS MATERIALIZED (
+        SELECT product, (1e6 * ts_rank(words, ranked))::bigint AS rank FROM wanted, ("""
+CUT = f"""LIMIT {MOST_FOUND}) AS matched
     ), cut AS (SELECT count(*) >= {MOST_FOUND} AS more FROM found)"""
+MOST = f"LIMIT {MOST_FOUND}"
+BEST = f"{RANKED}({TITLED} {MOST}) UNION ALL ({OTHERS} {MOST}) {CUT}"
+BEST_HERE = f"{RANKED}({TITLED} {HERE} {MOST}) UNION ALL ({OTHERS} {HERE} {MOST}) {CUT}"
