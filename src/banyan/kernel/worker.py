@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import NamedTuple
 
 from banyan.kernel import idempotency, telemetry
@@ -12,7 +13,13 @@ from banyan.kernel.outbox import Inbox, Outbox
 
 POLL_SECONDS = 1.0
 PAUSE_SECONDS = 1.0
-SHORTEST_NAP_SECONDS = 0.02
+MANY = 16
+"""After a round that did so much, the next one follows at once."""
+REST_SECONDS = 0.2
+"""At least that long lies between two rounds otherwise: what is told meanwhile goes together.
+
+The first thing after a while is done at once.
+"""
 HOUSEKEEPING_SECONDS = 3600.0
 
 
@@ -44,11 +51,13 @@ class Worker:
         database.wake = self._woken.set
 
     async def step(self) -> int:
-        """Do what is due now, and return how much it was."""
+        """Do what is due now, a batch of each kind, and return how much the most was."""
         due = await self._look()
-        done = await self.outbox.relay() if due.told else 0
-        done += await self.inbox.drain() if due.heard else 0
-        return done + (await self.sagas.resume() if due.resumed else 0)
+        told = await self.outbox.relay() if due.told else 0
+        heard = await self.inbox.drain() if due.heard else 0
+        # What was heard may be what a saga was waiting for.
+        resumed = await self.sagas.resume() if due.resumed or heard else 0
+        return max(told, heard, resumed)
 
     async def deliver(self) -> int:
         """Carry a batch of what was told, react to one of what was heard; return how much."""
@@ -69,27 +78,32 @@ class Worker:
 
     async def _run(self) -> None:
         while not self._ending:
-            try:
-                self._woken.clear()
-                while await self.step():
-                    pass
-                await self._clean()
-                nap = self._nap
-            except DOWN as down:
-                telemetry.log(__name__).warning(
-                    "database away", module=self.database.module, error=type(down).__name__
-                )
-                nap = PAUSE_SECONDS
-            except Exception as defect:  # noqa: BLE001 - the loop outlives every defect
-                telemetry.log(__name__).error(
-                    "worker", module=self.database.module, exc_info=defect
-                )
-                nap = PAUSE_SECONDS
-            try:
+            self._woken.clear()
+            nap = await self._round()
+            begun = asyncio.get_running_loop().time()
+            with suppress(TimeoutError):
                 async with asyncio.timeout(nap):
                     await self._woken.wait()
-            except TimeoutError:
-                continue
+            if nap:
+                rested = asyncio.get_running_loop().time() - begun
+                await asyncio.sleep(max(0.0, REST_SECONDS - rested))
+
+    async def _round(self) -> float:
+        """Do what is due, and tell for how long nothing else will be."""
+        try:
+            done = await self.step()
+            await self._clean()
+        except DOWN as down:
+            telemetry.log(__name__).warning(
+                "database away", module=self.database.module, error=type(down).__name__
+            )
+            return PAUSE_SECONDS
+        except Exception as defect:  # noqa: BLE001 - the loop outlives every defect
+            telemetry.log(__name__).error("worker", module=self.database.module, exc_info=defect)
+            return PAUSE_SECONDS
+        if done:
+            return 0.0 if done >= MANY else REST_SECONDS
+        return self._nap
 
     async def _look(self) -> _Due:
         """Look what there is to do, and until when nothing else will be due."""
@@ -106,7 +120,7 @@ class Worker:
         now = self.database.clock.now()
         moments = [moment for moment in (row["heard"], row["resumed"]) if moment]
         left = (min(moments) - now).total_seconds() if moments else POLL_SECONDS
-        self._nap = min(POLL_SECONDS, max(SHORTEST_NAP_SECONDS, left))
+        self._nap = min(POLL_SECONDS, max(REST_SECONDS, left))
         heard, resumed = (bool(row[of] and row[of] <= now) for of in ("heard", "resumed"))
         return _Due(row["told"], heard, resumed)
 

@@ -86,12 +86,15 @@ def write(letter: Letter, *, shop: str, timezone: tzinfo) -> Preview:
     locale = letter.locale if letter.locale.split("-")[0].lower() == language else language
     style, to = manner(locale), letter.recipient
 
+    @cache
     def money(amount: Money) -> str:
         return format_currency(amount.major(), amount.currency, locale=style)
 
     def date(moment: datetime) -> str:
         day = format_date(moment.astimezone(timezone), "long", locale=style)
         return day.replace(" ", "\N{NO-BREAK SPACE}")
+
+    address_lines = postal.written(to.address, locale) if to else ()
 
     def render(part: str) -> str:
         return TEMPLATES.render(
@@ -101,7 +104,7 @@ def write(letter: Letter, *, shop: str, timezone: tzinfo) -> Preview:
             shop=shop,
             facts=letter.facts,
             recipient=to,
-            address_lines=postal.written(to.address, locale) if to else (),
+            address_lines=address_lines,
             money=money,
             date=date,
         )

@@ -5,8 +5,14 @@ from __future__ import annotations
 import re
 from email import policy
 from email.header import Header
-from email.headerregistry import Address, HeaderRegistry, UniqueSingleAddressHeader
+from email.headerregistry import (
+    Address,
+    BaseHeader,
+    HeaderRegistry,
+    UniqueSingleAddressHeader,
+)
 from email.message import EmailMessage
+from functools import cache
 
 from banyan.modules.notifications.ports import Mail
 
@@ -29,6 +35,8 @@ def compose(mail: Mail, sender: Address) -> EmailMessage:
     message["Message-ID"] = f"<{mail.id.hex}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notice shall answer.
     message.set_content(mail.text, cte="quoted-printable")
+    # No line of quoted-printable begins so (RFC 2045, 6.7): nobody need look for it in the text.
+    message.make_alternative(boundary=f"=_{mail.id.hex}")
     message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
     message["Content-Language"] = _one_line(mail.language)
     return message
@@ -61,7 +69,15 @@ class _Sender(UniqueSingleAddressHeader):
         return f"{self.name}: {written.encode(linesep=policy.linesep)}{policy.linesep}"
 
 
-_HEADERS = HeaderRegistry()
+class _Headers(HeaderRegistry):
+    """What the headers are made of; Python makes such a class anew for each header."""
+
+    @cache  # noqa: B019 - there is one for good
+    def __getitem__(self, name: str) -> type[BaseHeader]:
+        return super().__getitem__(name)
+
+
+_HEADERS = _Headers()
 _HEADERS.map_to_type("from", _Sender)  # type: ignore[arg-type]  # the registry adds BaseHeader
 
 
