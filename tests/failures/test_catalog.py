@@ -11,9 +11,10 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
-from banyan.kernel.database import Database, Record
+from banyan.kernel.database import Database
 from banyan.kernel.link import Link
 from banyan.kernel.testing import Bench, Server, bench
+from banyan.kernel.transaction import Record
 from banyan.modules.catalog import store
 from banyan.modules.catalog.contract import Attribute, Catalog, ProductPublished
 from banyan.modules.catalog.module import module

@@ -12,8 +12,9 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from banyan.kernel.database import Database, Record
+from banyan.kernel.database import Database
 from banyan.kernel.testing import Bench, Server, bench
+from banyan.kernel.transaction import Record
 from banyan.modules.catalog.contract import CategoriesChanged, ProductPublished
 from banyan.modules.search import model
 from banyan.modules.search.contract import NoSuchProduct, Search, Sort

@@ -53,7 +53,7 @@ async def stick(water: Bench, pond: Pond, service: PondService, name: str = "fro
 async def nap(service: PondService, name: str, seconds: int = 60) -> None:
     """Begin a saga that waits."""
     async with service.db.begin() as tx:
-        running = await service.sagas.start(tx, service.resting, name, seconds=seconds)
+        running = service.sagas.start(tx, service.resting, name, seconds=seconds)
     await running.settled()
 
 

@@ -92,7 +92,7 @@ async def test_e4_a_command_tells_one_event_and_a_batch_is_one_statement(
     async with service.db.begin() as tx:
         tx.tell(*(Leapt(name="frog", leaps=n) for n in range(50)))
 
-    assert [sql.split(" ")[0] for _, sql in run] == ["BEGIN", "INSERT"]
+    assert [sql.split(" ")[0] for _, sql in run] == ["COMMIT", "INSERT"]
 
 
 async def test_a_module_cannot_tell_what_is_not_its_to_tell(service: PondService) -> None:

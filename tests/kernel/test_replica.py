@@ -249,7 +249,7 @@ async def test_a_position_costs_one_statement_however_much_was_written(
     finally:
         statements.watching = False
 
-    assert run.count(("pond", "BEGIN")) > 3
+    assert run.count(("pond", "COMMIT")) > 3
     assert run.count(("pond", POSITION)) == 1
 
 

@@ -84,7 +84,7 @@ async def test_a_wait_ends_with_the_signal_or_with_the_time(
     water: Bench, service: PondService
 ) -> None:
     async with service.db.begin() as tx:
-        running = await service.sagas.start(tx, service.resting, "nap", seconds=60)
+        running = service.sagas.start(tx, service.resting, "nap", seconds=60)
     assert await running.settled() is None
 
     async with service.db.begin() as tx:
@@ -99,7 +99,7 @@ async def test_a_signal_that_comes_before_the_wait_is_not_lost(
     water: Bench, service: PondService
 ) -> None:
     async with service.db.begin() as tx:
-        running = await service.sagas.start(tx, service.resting, "nap", seconds=60)
+        running = service.sagas.start(tx, service.resting, "nap", seconds=60)
         assert await service.sagas.signal(tx, "nap", "call", "early")
     await water.settle()
     await water.pass_time(61)
@@ -143,7 +143,7 @@ async def test_an_owner_that_was_taken_over_stops_without_a_trace(
     water: Bench, pond: Pond, service: PondService
 ) -> None:
     async with service.db.begin() as tx:
-        await service.sagas.start(tx, service.traveling, "contested", name="frog", times=4)
+        service.sagas.start(tx, service.traveling, "contested", name="frog", times=4)
         await tx.execute("UPDATE sagas SET epoch = epoch + 1 WHERE id = 'contested'")
     for task in list(service.sagas.tasks.values()):
         await task
@@ -194,11 +194,13 @@ async def test_the_last_step_and_the_end_are_one_commit(
 
     statements.watching, statements.run = True, []
     async with service.db.begin() as tx:
-        running = await service.sagas.start(tx, service.diving, "dive", name="frog")
+        running = service.sagas.start(tx, service.diving, "dive", name="frog")
     assert await running.settled() == 1
     statements.watching = False
 
-    assert [sql for _, sql in statements.run].count("BEGIN") == (3 if commit else 2)
+    run = [sql for _, sql in statements.run]
+    assert run.count("COMMIT") == 2, "the saga's beginning, and its step with its end"
+    assert run.count("BEGIN") == (2 if commit else 1), "the beginning is one statement"
     assert await pond.leaps(name="frog") == 1
     assert await service.db.value("SELECT status FROM sagas WHERE id = 'dive'") == "done"
 

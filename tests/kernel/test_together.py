@@ -11,12 +11,13 @@ import pytest
 
 from banyan.kernel import telemetry
 from banyan.kernel.contract import Problem
-from banyan.kernel.database import Database, Overtaken, Transaction
+from banyan.kernel.database import Database
 from banyan.kernel.idempotency import Idempotency
 from banyan.kernel.link import Unavailable, calling, direct
 from banyan.kernel.seen import Seen, following
 from banyan.kernel.testing import Bench, Server, bench
 from banyan.kernel.together import Together
+from banyan.kernel.transaction import Overtaken, Transaction
 from tests.kernel.pond.contract import Leapt, NoSuchFrog, Pond
 from tests.kernel.pond.module import module
 from tests.kernel.pond.service import PondService

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable
 
 from banyan.kernel import telemetry
-from banyan.kernel.database import CHANGED, DOWN, Database
+from banyan.kernel.database import DOWN, Database
+from banyan.kernel.transaction import CHANGED
 
 PAUSE_SECONDS = 1.0
 

@@ -1,11 +1,11 @@
-"""A module's own data: one schema, one role, one pool; transactions that stay inside."""
+"""A module's own data: one schema, one role, one pool."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from contextvars import ContextVar
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import asyncpg
 import msgspec
@@ -17,15 +17,14 @@ from banyan.kernel.event import Envelope, Event
 from banyan.kernel.ids import Ids
 from banyan.kernel.replica import POSITION, Replica, ReplicaSettings, Unread
 from banyan.kernel.tally import statements
+from banyan.kernel.transaction import Record, Transaction
 
 R = TypeVar("R")
 T = TypeVar("T")
 
-Record = asyncpg.Record
 UniqueViolation = asyncpg.UniqueViolationError
 CheckViolation = asyncpg.CheckViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
-Overtaken = asyncpg.SerializationError
 
 RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 """Errors of a transaction that may simply be tried again."""
@@ -44,108 +43,6 @@ DOWN = (
 
 IDLE_SECONDS = 30.0
 """How long a connection may wait for work: each costs PostgreSQL some megabytes."""
-
-CHANGED = "banyan_changed"
-"""The channel on which a commit tells which module no longer shows everybody what it did."""
-
-
-AtLast = Callable[["Transaction", Sequence[Any]], Awaitable[object]]
-
-
-class Statements(Protocol):
-    """What SQL can be run on: a transaction, or the database outside of one."""
-
-    async def one(self, sql: str, *values: object) -> Record | None:
-        """Return the first row, or None."""
-        ...
-
-    async def all(self, sql: str, *values: object) -> list[Record]:
-        """Return all rows."""
-        ...
-
-    async def value(self, sql: str, *values: object) -> Any:
-        """Return the first column of the first row, or None."""
-        ...
-
-
-class Transaction:
-    """An open transaction of one module. What it tells leaves with its commit, or not at all."""
-
-    def __init__(self, database: Database, connection: asyncpg.Connection[Record]) -> None:
-        self.database = database
-        self._connection = connection
-        self._told: list[Event] = []
-        self._last: dict[AtLast, dict[Any, None]] = {}
-        self._after: list[Callable[[], None]] = []
-        self._changed = False
-
-    async def one(self, sql: str, *values: object) -> Record | None:
-        """Return the first row, or None."""
-        statements.add(self.database.module, sql)
-        return await self._connection.fetchrow(sql, *values)
-
-    async def all(self, sql: str, *values: object) -> list[Record]:
-        """Return all rows."""
-        statements.add(self.database.module, sql)
-        return await self._connection.fetch(sql, *values)
-
-    async def value(self, sql: str, *values: object) -> Any:
-        """Return the first column of the first row, or None."""
-        statements.add(self.database.module, sql)
-        return await self._connection.fetchval(sql, *values)
-
-    async def execute(self, sql: str, *values: object) -> int:
-        """Run a statement and return how many rows it touched."""
-        statements.add(self.database.module, sql)
-        status = await self._connection.execute(sql, *values)
-        return int(status.rsplit(" ", 1)[-1]) if status[-1].isdigit() else 0
-
-    def tell(self, *events: Event) -> None:
-        """Say what has happened; it goes into the outbox with this commit."""
-        for event in events:
-            if event.module != self.database.module:
-                raise TypeError(f"{self.database.module} cannot tell {event.type}, it is not its")
-        self._told.extend(events)
-
-    def changed(self) -> None:
-        """Say that what everybody is shown changes with this commit: nobody shall keep the old."""
-        self._changed = True
-
-    def at_last(self, act: AtLast, things: Iterable[Any]) -> None:
-        """Do something once before the commit, about all things that were named until then."""
-        self._last.setdefault(act, {}).update(dict.fromkeys(things))
-
-    def after_commit(self, act: Callable[[], None]) -> None:
-        """Do something in memory once this has been committed."""
-        self._after.append(act)
-
-    async def flush(self) -> None:
-        """Do what was left for last, and write what was told into the outbox, at once."""
-        while self._last:
-            act, things = self._last.popitem()
-            await act(self, [*things])
-        if self._changed:
-            await self.execute("SELECT pg_notify($1, $2)", CHANGED, self.database.module)
-        if not self._told:
-            return
-        envelopes = [self.database.wrap(event) for event in self._told]
-        await self.execute(
-            "INSERT INTO outbox (id, type, time, body, traceparent) "
-            "SELECT * FROM unnest("
-            "$1::uuid[], $2::text[], $3::timestamptz[], $4::jsonb[], $5::text[])",
-            [e.id for e in envelopes],
-            [e.type for e in envelopes],
-            [e.time for e in envelopes],
-            [e.data for e in envelopes],
-            [e.traceparent for e in envelopes],
-        )
-        self._told.clear()
-        self.after_commit(self.database.wake)
-
-    def committed(self) -> None:
-        """Do what was left for after the commit."""
-        for act in self._after:
-            act()
 
 
 class Database:
@@ -216,15 +113,14 @@ class Database:
             async with self.apart() as connection:
                 tx = Transaction(self, connection)
                 token = _open.set(tx)
-                statements.add(self.module, "BEGIN")
                 try:
-                    async with connection.transaction():
-                        yield tx
-                        if (noted := noting.get()) and noted[0] is self:
-                            await noted[1](tx)
-                        await tx.flush()
-                        fault.reached(f"before commit {self.module}")
-                    fault.reached(f"after commit {self.module}")
+                    yield tx
+                    if (noted := noting.get()) and noted[0] is self:
+                        noted[1](tx)
+                    await tx.commit()
+                except BaseException:
+                    await tx.roll_back()
+                    raise
                 finally:
                     _open.reset(token)
                 tx.committed()
@@ -258,6 +154,7 @@ class Database:
             async with self.begin() as tx:
                 return await tx.one(sql, *values)
         statements.add(self.module, sql)
+        statements.add(self.module, "COMMIT")
         fault.reached(f"before commit {self.module}")
         async with self.apart() as connection:
             row = await connection.fetchrow(sql, *values)
@@ -286,7 +183,7 @@ class Database:
         statements.add(self.module, "read")
         current = _open.get()
         if current is not None and current.database is self:
-            return await ask(current._connection)  # noqa: SLF001 - it belongs to its database
+            return await ask(await current.connection())
         if self._replica and self._replica.will_do():
             with suppress(Unread):
                 return await self._replica.read(ask)
@@ -344,7 +241,7 @@ class Database:
         }
 
 
-Note = tuple[Database, Callable[[Transaction], Awaitable[None]]]
+Note = tuple[Database, Callable[[Transaction], None]]
 
 noting: ContextVar[Note | None] = ContextVar("noting", default=None)
 """What the kernel itself writes into the next transaction of a module before it is committed."""

@@ -15,10 +15,11 @@ from msgspec import structs
 
 from banyan.kernel import telemetry
 from banyan.kernel.contract import Problem, ToldProblem, Value, revive, snake, tell
-from banyan.kernel.database import DOWN, Database, Transaction, convert, convert_all
+from banyan.kernel.database import DOWN, Database, convert, convert_all
 from banyan.kernel.journal import COLUMNS, LEASE_SECONDS, LostLease, Row
 from banyan.kernel.link import Unavailable, calling, current
 from banyan.kernel.saga import Paused, Saga, StepFailed, Turned, Undertaking, kind_of, types_of
+from banyan.kernel.transaction import Transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -152,7 +153,7 @@ class Sagas:
                 self.database.clock.now(),
             )
 
-    async def start(
+    def start(
         self,
         tx: Transaction,
         undertaking: Undertaking[P, R],
@@ -163,21 +164,25 @@ class Sagas:
         """Write a saga down; it sets out with the commit. The same id again finds the first."""
         assert not args, "sagas take keywords only"
         now = self.database.clock.now()
-        row = await tx.one(
+        row = Row(
+            id=str(identity),
+            kind=kind_of(undertaking),
+            arguments=msgspec.to_builtins(kwargs, str_keys=True),
+            traceparent=telemetry.carry(),
+            written_at=now,
+        )
+        tx.put(
             "INSERT INTO sagas (id, kind, arguments, due_at, owner, traceparent, started_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING "
-            f"RETURNING {COLUMNS}",
-            str(identity),
-            kind_of(undertaking),
-            kwargs,
+            "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING",
+            row.id,
+            row.kind,
+            row.arguments,
             now + timedelta(seconds=LEASE_SECONDS),
             self._me,
-            telemetry.carry(),
+            row.traceparent,
             now,
+            then=lambda begun: self._set_out(row) if begun else None,
         )
-        if row is not None:
-            begun = convert(row, Row)
-            tx.after_commit(lambda: self._set_out(begun))
         return self.running(undertaking, identity)
 
     def running(self, undertaking: Undertaking[P, R], identity: object) -> Running[R]:
@@ -214,6 +219,7 @@ class Sagas:
             limit,
         )
         for row in convert_all(rows, Row):
+            row.written_at = now
             self._set_out(row)
         return len(rows)
 

@@ -14,9 +14,20 @@ from typing import Any
 import msgspec
 
 from banyan.kernel.contract import Operation, Problem, ToldProblem, Value, revive, tell
-from banyan.kernel.database import Database, Statements, Transaction, noting
+from banyan.kernel.database import Database, noting
+from banyan.kernel.transaction import Statements, Transaction
 
 KEPT_HOURS = 48
+
+CLAIM = (
+    "INSERT INTO idempotency_keys (scope, key, fingerprint, created_at) "
+    "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
+)
+REMEMBER = (
+    "INSERT INTO idempotency_keys AS known (scope, key, fingerprint, created_at, answer) "
+    "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (scope, key) DO UPDATE "
+    "SET answer = excluded.answer WHERE known.answer IS NULL"
+)
 
 
 class KeyReused(Problem, status=422):
@@ -53,12 +64,12 @@ async def once(
     A problem rolls both back: nothing has happened, and the same key may try again.
     """
     async with database.begin() as tx:
-        if not await _claim(tx, key, operation):
+        if not await tx.value(f"{CLAIM} RETURNING true", *_claim(database, key, operation)):
             said = await _said(tx, key, operation)
             assert said, "a command's key is committed together with its answer"
             return _speak(said, key, operation)
         answer = await run()
-        await _remember(database, key, operation, _Said(answer=answer))
+        tx.put(REMEMBER, *_answer(database, key, operation, _Said(answer=answer)))
     return answer
 
 
@@ -78,22 +89,23 @@ async def resumed(
 
     claimed = False
 
-    async def note(tx: Transaction) -> None:
+    def note(tx: Transaction) -> None:
         nonlocal claimed
         if not claimed:
             claimed = True
-            await _claim(tx, key, operation)
+            tx.put(CLAIM, *_claim(database, key, operation))
 
     token = noting.set((database, note))
     try:
         said = _Said(answer=(answer := await run()))
     except Problem as no:
         if operation.declares(no):
-            await _remember(database, key, operation, _Said(problem=tell(no)))
+            said = _Said(problem=tell(no))
+            await database.write(REMEMBER, *_answer(database, key, operation, said))
         raise
     finally:
         noting.reset(token)
-    await _remember(database, key, operation, said)
+    await database.write(REMEMBER, *_answer(database, key, operation, said))
     return answer
 
 
@@ -106,32 +118,14 @@ async def forget_old(database: Database) -> None:
         )
 
 
-async def _claim(tx: Transaction, key: Idempotency, operation: Operation) -> bool:
-    return bool(
-        await tx.value(
-            "INSERT INTO idempotency_keys (scope, key, fingerprint, created_at) "
-            "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING true",
-            _scope(key, operation),
-            key.key,
-            key.fingerprint,
-            tx.database.clock.now(),
-        )
-    )
+def _claim(database: Database, key: Idempotency, operation: Operation) -> tuple[object, ...]:
+    return _scope(key, operation), key.key, key.fingerprint, database.clock.now()
 
 
-async def _remember(
+def _answer(
     database: Database, key: Idempotency, operation: Operation, said: _Said
-) -> None:
-    await database.write(
-        "INSERT INTO idempotency_keys AS known (scope, key, fingerprint, answer, created_at) "
-        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (scope, key) DO UPDATE "
-        "SET answer = excluded.answer WHERE known.answer IS NULL",
-        _scope(key, operation),
-        key.key,
-        key.fingerprint,
-        said,
-        database.clock.now(),
-    )
+) -> tuple[object, ...]:
+    return *_claim(database, key, operation), said
 
 
 async def _said(db: Statements, key: Idempotency, operation: Operation) -> _Said | None:

@@ -1,7 +1,12 @@
-"""The row of a saga: every write of progress is one statement and names the owner's epoch."""
+"""The row of a saga: every write of progress is one statement and names the owner's epoch.
+
+What a step came to is written with the next progress, if that is soon: until then it is as if we
+had not heard the answer, and whoever takes over asks once more.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -11,14 +16,19 @@ from msgspec import structs
 from banyan.kernel import fault
 from banyan.kernel.contract import ToldProblem, Value
 from banyan.kernel.database import Database
+from banyan.kernel.transaction import Transaction
 
 LEASE_SECONDS = 10.0
 """How long an owner may be silent. Every step is shorter, so progress alone renews the lease."""
+FRESH = timedelta(seconds=2)
+"""How long after a write what a step came to may wait for the next: a step more fits the lease."""
 
 Status = Literal["run", "undo", "done", "undone", "stuck"]
 
 WAIT = "wait "
 """How the name of a step begins that waits for a signal."""
+
+BACK = "attempt = 0, undone = undone + 1"
 
 COLUMNS = (
     "id, kind, arguments, journal, signals, undone, status, epoch, news, attempt, error, result, "
@@ -57,6 +67,7 @@ class Row(msgspec.Struct, kw_only=True):
     error: ToldProblem | None = None
     result: Any = None
     traceparent: str = ""
+    written_at: datetime | None = None
 
     @property
     def ended(self) -> bool:
@@ -64,39 +75,54 @@ class Row(msgspec.Struct, kw_only=True):
         return self.status in ("done", "undone")
 
     async def remember(self, database: Database, entry: Entry) -> None:
-        """Append what a step came to."""
-        entry = structs.replace(entry, at=database.clock.now())
-        await self._write(database, "attempt = 0, journal = journal || $4", [entry])
-        self.journal.append(entry)
+        """Append what a step came to; it is written down with the next progress, or now."""
+        now = database.clock.now()
+        self.journal.append(structs.replace(entry, at=now))
         self.attempt = 0
+        if not self.written_at or now - self.written_at >= FRESH:
+            await self._write(database, "attempt = 0")
+
+    def note(self, tx: Transaction, entry: Entry, *, last: bool) -> None:
+        """Remember a step with its own transaction, and end with it if it is the last."""
+        now = tx.database.clock.now()
+        journal = [*self.journal, structs.replace(entry, at=now)]
+        change, values = self._end("done", entry.answer, now) if last else ("attempt = 0", ())
+
+        def noted(_: int) -> None:
+            self.journal, self.attempt, self.written_at = journal, 0, now
+            if last:
+                self.status, self.result = "done", entry.answer
+
+        tx.put(*self._kept(now, change, values, journal), rows=1, then=noted)
+
+    def note_back(self, tx: Transaction) -> None:
+        """Note that one more step was undone, with the transaction that undid it."""
+        now = tx.database.clock.now()
+        tx.put(*self._kept(now, BACK, (), self.journal), rows=1, then=self._stepped_back)
 
     async def settle(self, database: Database, entry: Entry) -> None:
         """Replace the last entry, a wait, by what came of it."""
-        entry = structs.replace(entry, at=database.clock.now())
-        await self._write(
-            database,
-            "journal = jsonb_set(journal, '{-1}', $4), signals = signals - $5::text",
-            entry,
-            entry.step.removeprefix(WAIT),
-        )
-        self.journal[-1] = entry
+        journal = [*self.journal[:-1], structs.replace(entry, at=database.clock.now())]
+        signal = entry.step.removeprefix(WAIT)
+        await self._write(database, "signals = signals - $5::text", signal, journal=journal)
+        self.journal = journal
 
     async def step_back(self, database: Database) -> None:
         """Note that one more step was undone."""
-        await self._write(database, "attempt = 0, undone = undone + $4", 1)
-        self.undone += 1
+        await self._write(database, BACK)
+        self._stepped_back(1)
 
     async def turn(self, database: Database, why: ToldProblem) -> None:
         """Begin the way back."""
-        await self._write(database, "attempt = 0, status = 'undo', error = $4", why)
+        await self._write(database, "attempt = 0, status = 'undo', error = $5", why)
         self.status, self.error, self.attempt = "undo", why, 0
 
     async def renew(self, database: Database) -> None:
         """Keep the lease for another attempt, of which there is nothing to remember."""
-        await self._write(database, "attempt = $4, trouble = $5", self.attempt, self.trouble)
+        await self._write(database, "attempt = $5, trouble = $6", self.attempt, self.trouble)
 
     async def refresh(self, database: Database) -> None:
-        """Forget what was remembered in a transaction that came to nothing."""
+        """See what stands of a transaction of which we have not heard how it ended."""
         row = await database.one(
             "SELECT journal, undone, status, result FROM sagas WHERE id = $1 AND epoch = $2",
             self.id,
@@ -104,62 +130,74 @@ class Row(msgspec.Struct, kw_only=True):
         )
         if row is None:
             raise LostLease
-        self.journal = msgspec.convert(row["journal"], list[Entry])
+        written = msgspec.convert(row["journal"], list[Entry])
+        if len(written) > len(self.journal):
+            self.journal = written
         self.undone, self.status, self.result = row["undone"], row["status"], row["result"]
 
-    async def end(
-        self, database: Database, status: Status, result: Any = None, *, last: Entry | None = None
-    ) -> None:
-        """Note the end, perhaps with what the last step came to.
-
-        What the saga was given is dropped: it may hold what should not stay.
-        """
-        now = database.clock.now()
-        await self._write(
-            database,
-            "result = $4, status = $5, error = $6, arguments = '{}', owner = NULL, ended_at = $7, "
-            "journal = journal || $8",
-            result,
-            status,
-            self.error,
-            now,
-            [structs.replace(last, at=now)] if last else [],
-        )
+    async def end(self, database: Database, status: Status, result: Any = None) -> None:
+        """Note the end. What the saga was given is dropped: it may hold what should not stay."""
+        change, values = self._end(status, result, database.clock.now())
+        await self._write(database, change, *values)
         self.status, self.result = status, result
 
     async def park(self, database: Database) -> None:
         """Wait for an operator: even the way back failed."""
-        await self._write(
-            database, "status = $4, trouble = $5, owner = NULL", "stuck", self.trouble
-        )
+        change = "status = 'stuck', trouble = $5, owner = NULL"
+        await self._write(database, change, self.trouble)
         self.status = "stuck"
 
     async def leave(self, database: Database, until: datetime) -> None:
         """Give the lease up until a moment, or until there is news that we have not seen."""
-        await self._progress(
-            database,
-            "UPDATE sagas SET owner = NULL, attempt = $4, trouble = $7, due_at = CASE "
-            "WHEN news <> $5 THEN $6::timestamptz ELSE $3::timestamptz END",
-            until,
-            self.attempt,
-            self.news,
-            database.clock.now(),
-            self.trouble,
+        change = (
+            "owner = NULL, attempt = $5, trouble = $6, due_at = CASE "
+            "WHEN news <> $7 THEN $8::timestamptz ELSE $3::timestamptz END"
         )
+        values = self.attempt, self.trouble, self.news, database.clock.now()
+        await self._progress(database, self._update(until, change, values, self.journal))
 
-    async def _write(self, database: Database, change: str, *values: object) -> None:
-        lease = database.clock.now() + timedelta(seconds=LEASE_SECONDS)
-        await self._progress(database, f"UPDATE sagas SET due_at = $3, {change}", lease, *values)
+    def _stepped_back(self, _: int) -> None:
+        self.undone, self.attempt = self.undone + 1, 0
 
-    async def _progress(self, database: Database, update: str, *values: object) -> None:
+    def _end(self, status: Status, result: Any, now: datetime) -> tuple[str, tuple[Any, ...]]:
+        change = (
+            "result = $5, status = $6, error = $7, arguments = '{}', owner = NULL, ended_at = $8"
+        )
+        return change, (result, status, self.error, now)
+
+    async def _write(
+        self,
+        database: Database,
+        change: str,
+        *values: object,
+        journal: Sequence[Entry] | None = None,
+    ) -> None:
+        now = database.clock.now()
+        kept = self.journal if journal is None else journal
+        await self._progress(database, self._kept(now, change, values, kept))
+        self.written_at = now
+
+    def _kept(
+        self, now: datetime, change: str, values: Sequence[object], journal: Sequence[Entry]
+    ) -> tuple[Any, ...]:
+        """Change something, and keep the lease."""
+        lease = now + timedelta(seconds=LEASE_SECONDS)
+        return self._update(lease, f"due_at = $3, {change}", values, journal)
+
+    def _update(
+        self, moment: datetime, change: str, values: Sequence[object], journal: Sequence[Entry]
+    ) -> tuple[Any, ...]:
+        """Say how the row changes while it is ours: the statement, and its values."""
+        sql = (
+            f"UPDATE sagas SET journal = $4, {change} "
+            "WHERE id = $1 AND epoch = $2 AND status IN ('run', 'undo')"
+        )
+        return sql, self.id, self.epoch, moment, journal, *values
+
+    async def _progress(self, database: Database, update: tuple[Any, ...]) -> None:
+        sql, *values = update
         fault.reached(f"before progress {self.kind}")
-        row = await database.one(
-            f"{update} WHERE id = $1 AND epoch = $2 AND status IN ('run', 'undo') "
-            "RETURNING signals, news",
-            self.id,
-            self.epoch,
-            *values,
-        )
+        row = await database.one(f"{sql} RETURNING signals, news", *values)
         fault.reached(f"after progress {self.kind}")
         if row is None:
             raise LostLease

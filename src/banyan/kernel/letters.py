@@ -16,10 +16,10 @@ import msgspec
 from banyan.kernel import subjects
 from banyan.kernel.backstage import Letter, Replayed
 from banyan.kernel.contract import Value
-from banyan.kernel.database import Record, Transaction
 from banyan.kernel.event import Envelope
 from banyan.kernel.outbox import Inbox
 from banyan.kernel.security import discreet
+from banyan.kernel.transaction import Record, Transaction
 
 UNREAD = ""
 """In the place of a reaction: nobody has seen what could not be read."""

@@ -13,10 +13,11 @@ from typing import Any, Protocol
 import msgspec
 
 from banyan.kernel import telemetry
-from banyan.kernel.database import DOWN, Database, Record, Transaction, convert_all
+from banyan.kernel.database import DOWN, Database, convert_all
 from banyan.kernel.doors import through
 from banyan.kernel.event import Envelope, Reaction
 from banyan.kernel.link import Unavailable, calling
+from banyan.kernel.transaction import Record, Transaction
 
 BATCH = 100
 MOST_ATTEMPTS = 8

@@ -124,9 +124,9 @@ class Saga:
                 fault.reached(f"after undo {_name(step)}")
                 await self._row.step_back(self._database)
             else:
-                async with asyncio.timeout(STEP_SECONDS), self._database.begin():
+                async with asyncio.timeout(STEP_SECONDS), self._database.begin() as tx:
                     await step(**arguments)
-                    await self._row.step_back(self._database)
+                    self._row.note_back(tx)
 
     def _is_ours(self, step: Callable[..., Any]) -> bool:
         return getattr(step, "__self__", None) is self._undertaking
@@ -164,10 +164,10 @@ class Saga:
         try:
             with calling(seconds=STEP_SECONDS):
                 if self._is_ours(step):
-                    async with limited(), self._database.begin():
+                    async with limited(), self._database.begin() as tx:
                         answer = await act()
-                        await self._note(Entry(step=name, answer=answer), last=last)
-                        return answer
+                        self._row.note(tx, Entry(step=name, answer=answer), last=last)
+                    return answer
                 fault.reached(f"before call {name}")
                 async with limited():
                     answer = await act()
@@ -184,12 +184,6 @@ class Saga:
             raise StepFailed(name) from unknown
         await self._row.remember(self._database, Entry(step=name, answer=answer))
         return answer
-
-    async def _note(self, entry: Entry, *, last: bool) -> None:
-        if last:
-            await self._row.end(self._database, "done", entry.answer, last=entry)
-        else:
-            await self._row.remember(self._database, entry)
 
 
 def _name(step: Callable[..., Any]) -> str:

@@ -26,13 +26,14 @@ from banyan.kernel.backstage import (
     StepBack,
 )
 from banyan.kernel.contract import ToldProblem, tell
-from banyan.kernel.database import Database, Record, Transaction, convert
+from banyan.kernel.database import Database, convert
 from banyan.kernel.driver import Sagas
 from banyan.kernel.journal import COLUMNS, Entry, Row
 from banyan.kernel.letters import Letters
 from banyan.kernel.link import Unavailable, caller
 from banyan.kernel.outbox import Inbox
 from banyan.kernel.security import discreet
+from banyan.kernel.transaction import Record, Transaction
 
 OVERDUE_SECONDS = 120
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 class Tally:
-    """Statements in the order in which they were run, by module; transactions as `BEGIN`."""
+    """Statements in the order in which they were run, by module.
+
+    What was committed stands as `COMMIT`, also where one statement is a transaction of its own;
+    a transaction of several begins with `BEGIN`.
+    """
 
     def __init__(self) -> None:
         self.run: list[tuple[str, str]] = []

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from banyan.kernel.contract import Problem
-from banyan.kernel.database import DOWN, Database, Transaction
+from banyan.kernel.database import DOWN, Database
+from banyan.kernel.transaction import Transaction
 
 A = TypeVar("A")
 Q = TypeVar("Q")

@@ -160,7 +160,7 @@ async def test_a_saga_is_found_shown_and_undone(
     client: httpx.AsyncClient, water: Bench, service: PondService
 ) -> None:
     async with service.db.begin() as tx:
-        running = await service.sagas.start(tx, service.resting, "nap", seconds=60)
+        running = service.sagas.start(tx, service.resting, "nap", seconds=60)
     await running.settled()
     sagas = f"{MODULES}/pond/sagas"
 

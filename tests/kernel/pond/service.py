@@ -99,9 +99,7 @@ class PondService(Pond):
 
     async def travel(self, *, name: str, times: int) -> int | None:
         async with self.db.begin() as tx:
-            running = await self.sagas.start(
-                tx, self.traveling, f"travel {name}", name=name, times=times
-            )
+            running = self.sagas.start(tx, self.traveling, f"travel {name}", name=name, times=times)
         return await running.settled()
 
     async def burst(self) -> None:

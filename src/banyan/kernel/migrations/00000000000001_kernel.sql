@@ -72,4 +72,17 @@ CREATE TABLE idempotency_keys (
 
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
+-- What a write must touch for the rest of its transaction to hold; else somebody else was faster.
+CREATE FUNCTION demand(touched bigint, wanted bigint) RETURNS bigint
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF touched <> wanted THEN
+        RAISE serialization_failure
+            USING MESSAGE = format('%s rows were touched instead of %s', touched, wanted);
+    END IF;
+    RETURN touched;
+END
+$$;
+
 -- migrate:down

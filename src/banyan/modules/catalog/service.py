@@ -7,7 +7,8 @@ from datetime import datetime
 from uuid import UUID
 
 from banyan.kernel.clock import Clock
-from banyan.kernel.database import Database, Transaction
+from banyan.kernel.database import Database
+from banyan.kernel.transaction import Transaction
 from banyan.modules.catalog import model, store
 from banyan.modules.catalog.contract import (
     Attribute,

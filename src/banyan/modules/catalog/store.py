@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from banyan.kernel.database import Statements, Transaction, convert, convert_all, where
+from banyan.kernel.database import convert, convert_all, where
+from banyan.kernel.transaction import Statements, Transaction
 from banyan.modules.catalog.contract import Attribute, Category, Edited, Product, ProductState
 from banyan.modules.catalog.model import Claim
 from banyan.vocabulary import ProductId

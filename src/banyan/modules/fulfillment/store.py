@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from banyan.kernel.database import Statements, Transaction, convert, convert_all
+from banyan.kernel.database import convert, convert_all
+from banyan.kernel.transaction import Statements, Transaction
 from banyan.modules.fulfillment.contract import ShippingMethod, Zone
 from banyan.vocabulary import MarketCode
 

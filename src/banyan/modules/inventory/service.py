@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from banyan.kernel.clock import Clock
 from banyan.kernel.contract import Problem
-from banyan.kernel.database import Database, Overtaken, Transaction, UniqueViolation
+from banyan.kernel.database import Database, UniqueViolation
 from banyan.kernel.ids import Ids
 from banyan.kernel.together import Together
+from banyan.kernel.transaction import Overtaken, Transaction
 from banyan.modules.inventory import model, store
 from banyan.modules.inventory.contract import (
     Availability,

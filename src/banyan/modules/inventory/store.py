@@ -8,7 +8,8 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from banyan.kernel.database import Statements, Transaction, convert, convert_all
+from banyan.kernel.database import convert, convert_all
+from banyan.kernel.transaction import Statements, Transaction
 from banyan.modules.inventory.contract import (
     Availability,
     Held,

@@ -45,12 +45,12 @@ class SendMessage:
     async def mark_sent(self, *, message: UUID, sending: int) -> None:
         """Note that the message has left."""
         async with self.db.begin() as tx:
-            await store.mark_sent(tx, message, sending, self.clock.now())
+            store.mark_sent(tx, message, sending, self.clock.now())
 
     async def give_up(self, *, message: UUID, sending: int, reason: str) -> None:
         """Note that the message will not leave, and why."""
         async with self.db.begin() as tx:
-            await store.mark_failed(tx, message, sending, reason)
+            store.mark_failed(tx, message, sending, reason)
 
 
 class Post:

@@ -6,8 +6,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from banyan.kernel.clock import Clock
-from banyan.kernel.database import Database, Transaction
+from banyan.kernel.database import Database
 from banyan.kernel.driver import Sagas
+from banyan.kernel.transaction import Transaction
 from banyan.modules.notifications import model, store
 from banyan.modules.notifications.contract import (
     AddressErased,
@@ -60,14 +61,14 @@ class NotificationsService(Notifications):
                 raise AddressErased(message=message)
             sending = model.next_sending(letter)
             known = await store.send_again(tx, message, sending)
-            await self._set_out(tx, message, sending)
+            self._set_out(tx, message, sending)
         return known
 
     async def write(self, letter: Letter) -> None:
         """Keep a letter and send it; one that was written before is not sent again."""
         async with self.db.begin() as tx:
             if await store.add_letter(tx, letter, self.clock.now()):
-                await self._set_out(tx, letter.id, letter.sending)
+                self._set_out(tx, letter.id, letter.sending)
 
     async def erase_addresses(self) -> None:
         """Forget whom messages were for that are too old to be sent again."""
@@ -75,6 +76,6 @@ class NotificationsService(Notifications):
         async with self.db.begin() as tx:
             await store.erase_recipients(tx, before, ERASED_AT_ONCE)
 
-    async def _set_out(self, tx: Transaction, message: UUID, sending: int) -> None:
+    def _set_out(self, tx: Transaction, message: UUID, sending: int) -> None:
         identity = f"{message}/{sending}"
-        await self.sagas.start(tx, self.send, identity, message=message, sending=sending)
+        self.sagas.start(tx, self.send, identity, message=message, sending=sending)

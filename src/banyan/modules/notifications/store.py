@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from banyan.kernel.database import Statements, Transaction, convert, convert_all
+from banyan.kernel.database import convert, convert_all
+from banyan.kernel.transaction import Statements, Transaction
 from banyan.modules.notifications.contract import Message
 from banyan.modules.notifications.model import Letter
 
@@ -69,9 +70,9 @@ async def send_again(tx: Transaction, message: UUID, sending: int) -> Message:
     return convert(row, Message)
 
 
-async def mark_sent(tx: Transaction, message: UUID, sending: int, now: datetime) -> None:
+def mark_sent(tx: Transaction, message: UUID, sending: int, now: datetime) -> None:
     """Note that a message was handed over."""
-    await tx.execute(
+    tx.put(
         "UPDATE messages SET state = 'sent', sent_at = $3 WHERE id = $1 AND sending = $2 "
         "AND state = 'pending'",
         message,
@@ -80,9 +81,9 @@ async def mark_sent(tx: Transaction, message: UUID, sending: int, now: datetime)
     )
 
 
-async def mark_failed(tx: Transaction, message: UUID, sending: int, reason: str) -> None:
+def mark_failed(tx: Transaction, message: UUID, sending: int, reason: str) -> None:
     """Note that a message was given up."""
-    await tx.execute(
+    tx.put(
         "UPDATE messages SET state = 'failed', error = $3 WHERE id = $1 AND sending = $2 "
         "AND state = 'pending'",
         message,

@@ -13,6 +13,7 @@ from banyan.kernel.database import Database
 from banyan.kernel.driver import Running, Sagas
 from banyan.kernel.ids import Ids
 from banyan.kernel.security import looks_like_card_number, without_card_numbers
+from banyan.kernel.transaction import Overtaken
 from banyan.modules.fulfillment.contract import Fulfillment, Rate
 from banyan.modules.inventory.contract import Inventory
 from banyan.modules.ordering import model
@@ -161,10 +162,8 @@ class OrderingService(Ordering):
         if looks_like_card_number(payment.token):
             # Before anything is written: not even the journal may hold one (PCI DSS 3).
             raise UnknownPaymentToken
-        order: OrderId | None = None
-        while order is None:  # Whoever was overtaken looks again.
-            found, weight = await carts.cart_with_weight(self.db, cart)
-            order = found.order or await self._placed(found, weight, payment)
+        found, weight = await carts.cart_with_weight(self.db, cart)
+        order = found.order or await self._placed(found, weight, payment)
         await self.sagas.running(self.checkout, order).settled()
         return await orders.order(self.db, order)
 
@@ -208,9 +207,7 @@ class OrderingService(Ordering):
                 raise NotCancelable(order=order, state=found.state)
             running: Running[None] = self.sagas.running(self.canceling, name)
             if found.state == "confirmed":
-                running = await self.sagas.start(
-                    tx, self.canceling, name, order=order, reason=reason
-                )
+                running = self.sagas.start(tx, self.canceling, name, order=order, reason=reason)
         await running.settled()
         return await orders.order(self.db, order)
 
@@ -262,26 +259,25 @@ class OrderingService(Ordering):
             if saved := await carts.save_cart(self.db, change(before), self.clock.now()):
                 return saved
 
-    async def _placed(self, cart: Cart, weight: int, payment: PaymentChoice) -> OrderId | None:
+    async def _placed(self, cart: Cart, weight: int, payment: PaymentChoice) -> OrderId:
         """Make an order of a cart that costs what the shopper was told, and set out to get it.
 
-        None if somebody else has changed or ordered the cart meanwhile.
+        Raises `Overtaken` if somebody else has changed or ordered the cart meanwhile.
         """
         model.refuse_incomplete(cart)
         quote = await self._quote(cart, await self._rate(cart, weight))
         if quote.total != cart.totals.total:
             repriced = model.reprice(cart, quote)
             if not await carts.save_cart(self.db, repriced, self.clock.now()):
-                return None
+                raise Overtaken
             raise PriceChanged(cart=cart.id, told=cart.totals.total, now=quote.total)
         order = OrderId(self.ids.new())
         placed = model.place(cart, quote, order, self.clock.now(), self.ids.new)
         async with self.db.begin() as tx:
-            if not await carts.close_cart(tx, cart, order):
-                return None
-            await orders.add_order(tx, placed)
+            carts.close_cart(tx, cart, order)
+            orders.add_order(tx, placed)
             purchase = model.purchase(placed, payment)
-            await self.sagas.start(tx, self.checkout, order, purchase=purchase)
+            self.sagas.start(tx, self.checkout, order, purchase=purchase)
         return order
 
     async def _priced(self, cart: Cart, weight: int, *, method_asked: bool) -> Cart:

@@ -6,7 +6,7 @@ as under way, and is asked again with the same ids.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import UUID, uuid5
 
 from msgspec.structs import replace
@@ -15,11 +15,18 @@ from banyan.kernel.clock import Clock
 from banyan.kernel.database import Database
 from banyan.kernel.link import Unavailable
 from banyan.kernel.saga import Saga
+from banyan.kernel.transaction import Overtaken, Transaction
 from banyan.modules.payments import model, store
 from banyan.modules.payments.contract import Transfer, TransferKind, TransferRefused, UnknownPayment
 from banyan.modules.payments.model import Claim
 from banyan.modules.payments.ports import PaymentProvider, Refused, Standing
 from banyan.vocabulary import Money, PaymentId
+
+Also = Callable[[Transaction], object]
+
+
+def _nothing_else(_: Transaction) -> None:
+    """Write nothing else."""
 
 
 class Cashier:
@@ -47,12 +54,14 @@ class Cashier:
     async def let_go(self, claim: Claim) -> Claim:
         """Have the provider let go of what is not taken, and refuse whatever comes later."""
         told = await self._provider(claim).void(claim.subject)
-        return await self._take_down(claim.id, told)
+        return await self._take_down(claim, told)
 
-    async def record(self, claim: Claim, told: Standing) -> Claim:
-        """Record how a payment stands; money that came too late is let go of at once."""
-        known = self._knows(claim, told)
-        after = claim if known else await self._take_down(claim.id, told)
+    async def record(self, claim: Claim, told: Standing, *, with_it: Also = _nothing_else) -> Claim:
+        """Record how a payment stands; money that came too late is let go of at once.
+
+        `with_it` puts what else is written with that, also if there is nothing to record.
+        """
+        after = await self._take_down(claim, told, with_it)
         return await self.let_go(after) if after.to_let_go else after
 
     def has_settled(self, claim: Claim, told: Standing | None) -> bool:
@@ -116,24 +125,31 @@ class Cashier:
             return await self.let_go(claim)
         return claim if pending else await self.look(claim)
 
-    async def _take_down(self, payment: PaymentId, told: Standing) -> Claim:
+    async def _take_down(
+        self, claim: Claim, told: Standing, with_it: Also = _nothing_else
+    ) -> Claim:
         """Write down what the provider says, with whatever follows from it."""
+        while True:  # Whoever was overtaken looks again.
+            try:
+                async with self.db.begin() as tx:
+                    with_it(tx)
+                    return await self._put_down(tx, claim, told)
+            except Overtaken:
+                claim = await self._claim(claim.id)
+
+    async def _put_down(self, tx: Transaction, before: Claim, told: Standing) -> Claim:
         now = self.clock.now()
-        async with self.db.begin() as tx:
-            before = await store.lock_claim(tx, payment)
-            after = model.record(before, told, now=now)
-            if after == before:
-                return after
-            found = model.found(before, after, now=now)
-            if found:
-                # It stays under way until what was found is counted.
-                await store.save_claim(tx, model.wait(after, now))
-                await store.add_transfers(tx, payment, found)
-            else:
-                await store.save_claim(tx, after)
-            if entries := model.book(before, after, found, now=now):
-                await store.book(tx, entries)
-            tx.tell(*model.news(before, after, found))
+        after = model.record(before, told, now=now)
+        if after == before:
+            return before
+        found = model.found(before, after, now=now)
+        # It stays under way until what was found is counted.
+        store.save_claim(tx, model.wait(after, now) if found else after, before=before)
+        if found:
+            await store.add_transfers(tx, before.id, found)
+        if entries := model.book(before, after, found, now=now):
+            store.book(tx, entries)
+        tx.tell(*model.news(before, after, found))
         return replace(after, version=after.version + len(found))
 
     def _knows(self, claim: Claim, told: Standing) -> bool:
@@ -149,7 +165,7 @@ class Cashier:
                 assert known, "a transfer is never removed"
                 return known
             if settled.state == "done":
-                await store.book(tx, model.book_transfer(claim, settled, now=now))
+                store.book(tx, model.book_transfer(claim, settled, now=now))
                 tx.tell(model.transferred(claim, settled))
         return settled
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from banyan.kernel.database import Database
 from banyan.kernel.driver import Sagas
 from banyan.kernel.link import Unavailable, spare
 from banyan.kernel.security import UnverifiedWebhook, without_card_numbers
+from banyan.kernel.transaction import Transaction
 from banyan.modules.payments import model, store
 from banyan.modules.payments.contract import (
     AlreadyCaptured,
@@ -26,7 +27,7 @@ from banyan.modules.payments.contract import (
     UnknownProvider,
 )
 from banyan.modules.payments.model import VOIDED, Claim
-from banyan.modules.payments.ports import PaymentProvider, Position, Standing, Subject
+from banyan.modules.payments.ports import PaymentProvider, Position, Subject
 from banyan.modules.payments.sagas import CaptureOrder, Cashier
 from banyan.modules.payments.settings import PaymentsSettings
 from banyan.vocabulary import Money, OrderId, PaymentId
@@ -109,7 +110,7 @@ class PaymentsService(Payments):
                 return
             closed = claim if claim.capturing else model.let_go(claim, now=self.clock.now())
             if closed != claim:
-                await store.save_claim(tx, closed)
+                store.save_claim(tx, closed, before=claim)
                 tx.tell(*model.news(claim, closed))
         if closed.capturing:
             # Whether there is anything to let go of is known when the provider has answered.
@@ -167,23 +168,27 @@ class PaymentsService(Payments):
         except UnverifiedWebhook:
             raise InvalidWebhook(provider=provider) from None
         claim = await store.claim(self.db, event.payment) if event.payment else None
-        if claim and (
-            claim.provider != provider or self.cashier.has_settled(claim, event.standing)
-        ):
-            claim = None
-        settled = claim is None
-        if await store.hear(self.db, provider, event, body, self.clock.now(), settled=settled):
-            assert claim, "what concerns no payment is settled by being heard"
-            await self._learn(claim, event.standing)
-            await store.settle_webhook(self.db, provider, event.id, self.clock.now())
+        now, told = self.clock.now(), event.standing
+
+        def note(tx: Transaction) -> None:
+            store.hear_with(tx, provider, event, body, now)
+
+        if claim is None or claim.provider != provider or self.cashier.has_settled(claim, told):
+            async with self.db.begin() as tx:
+                note(tx)
+        elif told and claim.state == "pending":
+            # It has overtaken the answer to our own question, and says the same.
+            await self._if_it_answers(claim, self.cashier.record(claim, told, with_it=note))
+        elif await store.hear(self.db, provider, event, body, now):
+            # Webhooks overtake each other, and are only a hint to look.
+            await self._if_it_answers(claim, self.cashier.look(claim))
+            await store.settle_webhook(self.db, provider, event.id, now)
 
     async def take_at_once(self, payment: PaymentId) -> None:
         """Begin to take the money of a confirmed order, if this shop does so by itself."""
         if self.settings.capture == "automatic":
             async with self.db.begin() as tx:
-                await self.sagas.start(
-                    tx, self.capture_order, f"capture {payment}", payment=payment
-                )
+                self.sagas.start(tx, self.capture_order, f"capture {payment}", payment=payment)
 
     async def finish_pending(self) -> None:
         """Go on with what nobody has carried on: an answer got lost, or a process died."""
@@ -276,16 +281,10 @@ class PaymentsService(Payments):
             limit=FINDINGS,
         )
 
-    async def _learn(self, claim: Claim, told: Standing | None) -> None:
-        """Look now, or leave it to the job: webhooks overtake each other and are only a hint.
-
-        The first one may overtake the answer to our own question, and says the same.
-        """
+    async def _if_it_answers(self, claim: Claim, learn: Awaitable[object]) -> None:
+        """Learn it now, or leave it to the job."""
         try:
-            if told and claim.state == "pending":
-                await self.cashier.record(claim, told)
-            else:
-                await self.cashier.look(claim)
+            await learn
         except Unavailable:
             now = self.clock.now()
             async with self.db.begin() as tx:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from banyan.kernel.database import Database, Statements, Transaction, convert, convert_all
+from banyan.kernel.database import Database, convert, convert_all
+from banyan.kernel.transaction import Statements, Transaction
 from banyan.modules.payments.contract import (
     LedgerEntry,
     Transfer,
@@ -29,6 +30,12 @@ TRANSFERS = """
             'amount', jsonb_build_object('amount', t.amount, 'currency', currency),
             'at', coalesce(settled_at, begun_at)) ORDER BY begun_at, kind, t.id)
         FROM transfers AS t WHERE t.payment = payments.id), '[]') AS transfers"""
+HEAR = (
+    "INSERT INTO webhooks AS w (provider, id, kind, payment, body, heard_at, settled_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7) "
+    "ON CONFLICT (provider, id) DO UPDATE SET times = w.times + 1, "
+    "settled_at = coalesce(w.settled_at, excluded.settled_at)"
+)
 ENTRY = "booking, account, amount, currency, payment, at"
 POSITIONS = """
     SELECT payment, provider, currency, set_aside AS authorized, taken AS captured,
@@ -102,12 +109,12 @@ async def claim(db: Statements, payment: PaymentId) -> Claim | None:
     return convert(row, Claim) if row else None
 
 
-async def save_claim(tx: Transaction, claim: Claim) -> None:
-    """Save what a provider may change; transfers count for themselves."""
-    await tx.execute(
+def save_claim(tx: Transaction, claim: Claim, *, before: Claim) -> None:
+    """Save what a provider may change, if nobody has meanwhile; transfers count for themselves."""
+    tx.put(
         "UPDATE payments SET state = $2, reference = $3, authorized = $4, voided = $5, "
         "decline_reason = $6, redirect_url = $7, card_brand = $8, card_last4 = $9, "
-        "waiting_since = $10, due_at = $11, version = $12 WHERE id = $1",
+        "waiting_since = $10, due_at = $11, version = $12 WHERE id = $1 AND version = $13",
         claim.id,
         claim.state,
         claim.reference,
@@ -120,6 +127,8 @@ async def save_claim(tx: Transaction, claim: Claim) -> None:
         claim.waiting_since,
         claim.due_at,
         claim.version,
+        before.version,
+        rows=1,
     )
 
 
@@ -241,9 +250,9 @@ async def settle_transfer(
     )
 
 
-async def book(tx: Transaction, entries: Sequence[LedgerEntry]) -> None:
+def book(tx: Transaction, entries: Sequence[LedgerEntry]) -> None:
     """Write into the ledger; at the commit each booking must add up to zero."""
-    await tx.execute(
+    tx.put(
         "INSERT INTO entries (booking, account, amount, currency, payment, at) "
         "SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::uuid[], "
         "$6::timestamptz[])",
@@ -270,25 +279,26 @@ async def newest_entries(db: Statements, limit: int) -> tuple[LedgerEntry, ...]:
     return convert_all(rows, LedgerEntry)
 
 
-async def hear(
-    db: Database, provider: str, event: ProviderEvent, body: str, now: datetime, *, settled: bool
-) -> bool:
-    """Keep a webhook once; False if it was dealt with before, or is `settled` by that."""
+async def hear(db: Database, provider: str, event: ProviderEvent, body: str, now: datetime) -> bool:
+    """Keep a webhook once; False if it was dealt with before."""
     row = await db.write(
-        "INSERT INTO webhooks AS w (provider, id, kind, payment, body, heard_at, settled_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7) "
-        "ON CONFLICT (provider, id) DO UPDATE SET times = w.times + 1, "
-        "settled_at = coalesce(w.settled_at, excluded.settled_at) "
-        "RETURNING settled_at IS NULL AS new",
+        f"{HEAR} RETURNING settled_at IS NULL AS new",
         provider,
         event.id,
         event.kind,
         event.payment,
         body,
         now,
-        now if settled else None,
+        None,
     )
     return bool(row and row["new"])
+
+
+def hear_with(
+    tx: Transaction, provider: str, event: ProviderEvent, body: str, now: datetime
+) -> None:
+    """Keep a webhook once, which this transaction deals with."""
+    tx.put(HEAR, provider, event.id, event.kind, event.payment, body, now, now)
 
 
 async def settle_webhook(db: Database, provider: str, webhook: str, now: datetime) -> None:

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from msgspec import structs
 
 from banyan.kernel.clock import Clock
-from banyan.kernel.database import Database, ForeignKeyViolation, Transaction
+from banyan.kernel.database import Database, ForeignKeyViolation
+from banyan.kernel.transaction import Transaction
 from banyan.modules.pricing import model, store
 from banyan.modules.pricing.contract import (
     InvalidPrice,

@@ -7,7 +7,8 @@ from datetime import datetime
 from uuid import UUID
 
 from banyan.kernel.contract import Value
-from banyan.kernel.database import Statements, Transaction, convert, convert_all
+from banyan.kernel.database import convert, convert_all
+from banyan.kernel.transaction import Statements, Transaction
 from banyan.modules.pricing.contract import (
     Market,
     Offer,

@@ -128,7 +128,7 @@ class SearchService(Search):
 
     async def rebuild(self, *, rebuild: UUID) -> Rebuild:
         async with self.db.begin() as tx:
-            running = await self.sagas.start(tx, self.make_anew, f"rebuild {rebuild}")
+            running = self.sagas.start(tx, self.make_anew, f"rebuild {rebuild}")
         corrected = await running.settled()
         if corrected is None:
             return Rebuild(id=rebuild, state="running")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from banyan.kernel.database import Database, Record, Statements, Transaction, convert
+from banyan.kernel.database import Database, convert
+from banyan.kernel.transaction import Record, Statements, Transaction
 from banyan.modules.ordering.contract import Cart, UnknownCart
 from banyan.modules.ordering.model import Good, Terms
 from banyan.vocabulary import CartId, MarketCode, OrderId, Sku
@@ -92,15 +93,15 @@ async def save_cart(db: Database, cart: Cart, now: datetime) -> Cart | None:
     return convert(row, Cart) if row else None
 
 
-async def close_cart(tx: Transaction, cart: Cart, order: OrderId) -> bool:
-    """Give a cart to its order; False if somebody else has changed it meanwhile."""
-    closed = await tx.execute(
+def close_cart(tx: Transaction, cart: Cart, order: OrderId) -> None:
+    """Give a cart to its order, unless somebody else has changed it meanwhile."""
+    tx.put(
         "UPDATE carts SET order_id = $3, version = version + 1 WHERE id = $1 AND version = $2",
         cart.id,
         cart.version,
         order,
+        rows=1,
     )
-    return closed > 0
 
 
 async def reopen_cart(tx: Transaction, order: OrderId) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from banyan.kernel.database import Statements, convert
+from banyan.kernel.database import convert
+from banyan.kernel.transaction import Statements
 from banyan.modules.ordering.contract import Figures
 from banyan.vocabulary import MarketCode
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from banyan.kernel.database import Transaction
+from banyan.kernel.transaction import Transaction
 from banyan.modules.catalog.contract import Product
 from banyan.modules.pricing.contract import Market, Offer
 from banyan.vocabulary import Locale, ProductId, Sku

@@ -8,7 +8,8 @@ from datetime import datetime
 from msgspec.structs import asdict
 
 from banyan.kernel.contract import Value
-from banyan.kernel.database import Record, Statements, Transaction, convert, convert_all, where
+from banyan.kernel.database import convert, convert_all, where
+from banyan.kernel.transaction import Record, Statements, Transaction
 from banyan.modules.ordering.contract import Action, Order, OrderState, UnknownOrder
 from banyan.vocabulary import MarketCode, OrderId, PaymentId
 
@@ -19,9 +20,9 @@ ORDER = (
 )
 
 
-async def add_order(tx: Transaction, order: Order) -> None:
+def add_order(tx: Transaction, order: Order) -> None:
     """Write a new order."""
-    await tx.execute(
+    tx.put(
         "INSERT INTO orders (id, state, cart, market, locale, currency, email, shipping_address, "
         "billing_address, shipping_method, lines, totals, total, placed_at) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from banyan.kernel.database import Statements, Transaction
+from banyan.kernel.transaction import Statements, Transaction
 from banyan.modules.search.store.tallies import DOCUMENTS_TALLIED, LISTINGS_TALLIED
 
 SELLABLE = "coalesce(stock.available > 0 OR stock.backorder, false)"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from banyan.kernel.database import Record, Transaction
+from banyan.kernel.transaction import Record, Transaction
 from banyan.modules.catalog.contract import Attribute, Category, Product
 from banyan.modules.inventory.contract import StockLevel
 from banyan.modules.pricing.contract import Market, Offer

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from banyan.kernel.database import Statements, convert
+from banyan.kernel.database import convert
+from banyan.kernel.transaction import Statements
 from banyan.modules.search.contract import Sort
 from banyan.modules.search.model import Asked, Listed
 from banyan.modules.search.store.cards import BRANCH, BRANCHES, CARD, SHOWN

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from banyan.kernel.database import Record, Statements, convert
+from banyan.kernel.database import convert
+from banyan.kernel.transaction import Record, Statements
 from banyan.modules.search.contract import CategoryShown, Suggestion, Told
 from banyan.modules.search.store.cards import ALWAYS, BRANCH, BRANCHES, TOLD
 from banyan.modules.search.store.documents import SELLABLE

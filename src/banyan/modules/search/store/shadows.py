@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from banyan.kernel.database import Transaction
+from banyan.kernel.transaction import Transaction
 from banyan.modules.search.store.documents import (
     DOCUMENT,
     DOCUMENTS,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from banyan.kernel.database import Statements, convert
+from banyan.kernel.database import convert
+from banyan.kernel.transaction import Statements
 from banyan.modules.search.contract import ProductCard, Shelf, Told
 from banyan.modules.search.store.cards import ALWAYS, BRANCH, BRANCHES, CARD, SHOWN, TOLD
 from banyan.modules.search.store.visits import VISIT

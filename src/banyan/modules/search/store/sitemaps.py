@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from banyan.kernel.database import Statements, convert_all
+from banyan.kernel.database import convert_all
+from banyan.kernel.transaction import Statements
 from banyan.modules.search.contract import Entry
 
 

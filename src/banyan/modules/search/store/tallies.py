@@ -6,7 +6,7 @@ in the statement that makes the difference, and the audit counts them anew.
 
 from __future__ import annotations
 
-from banyan.kernel.database import Statements, Transaction
+from banyan.kernel.transaction import Statements, Transaction
 
 # Each value of each listing, once for each place where it is counted. Of '' each listing has one,
 # and all stand in the place ''.
