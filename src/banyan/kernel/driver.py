@@ -106,6 +106,7 @@ class Sagas:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.tasks: dict[str, asyncio.Task[Row]] = {}
+        self.signaled = False
         self._me = f"{database.instance}:{database.ids.new().hex}"
         self._undertakings: dict[str, Any] = {}
         self._jobs: dict[str, tuple[Job, Callable[[], Awaitable[object]]]] = {}
@@ -201,11 +202,12 @@ class Sagas:
             value,
             self.database.clock.now(),
         )
-        tx.after_commit(self.database.wake)
+        tx.after_commit(self._hear)
         return bool(known)
 
     async def resume(self, limit: int = 16) -> int:
         """Claim what is due and set it out; return how many."""
+        self.signaled = False
         now = self.database.clock.now()
         rows = await self.database.all(
             "UPDATE sagas SET owner = $1, epoch = epoch + 1, due_at = $2 WHERE id IN ("
@@ -250,6 +252,10 @@ class Sagas:
                 "DELETE FROM sagas WHERE ended_at < $1",
                 self.database.clock.now() - timedelta(days=KEPT_DAYS),
             )
+
+    def _hear(self) -> None:
+        self.signaled = True
+        self.database.wake()
 
     def _set_out(self, row: Row) -> None:
         task = asyncio.get_running_loop().create_task(self._drive(row), name=f"saga {row.id}")

@@ -55,8 +55,8 @@ class Worker:
         due = await self._look()
         told = await self.outbox.relay() if due.told else 0
         heard = await self.inbox.drain() if due.heard else 0
-        # What was heard may be what a saga was waiting for.
-        resumed = await self.sagas.resume() if due.resumed or heard else 0
+        # What was heard may be what a saga has been waiting for.
+        resumed = await self.sagas.resume() if due.resumed or self.sagas.signaled else 0
         return max(told, heard, resumed)
 
     async def deliver(self) -> int:
