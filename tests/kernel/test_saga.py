@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
 
 from banyan.kernel import fault
+from banyan.kernel.clock import FixedClock
 from banyan.kernel.driver import MOST_ATTEMPTS, Sagas
 from banyan.kernel.journal import LEASE_SECONDS
 from banyan.kernel.link import Unavailable
+from banyan.kernel.saga import Saga
 from banyan.kernel.tally import statements
 from banyan.kernel.testing import Bench
 from tests.kernel.pond.contract import Pond, TooFar
@@ -240,3 +243,68 @@ async def _leave_behind(service: PondService, name: str, *, steps: int) -> None:
             "UPDATE sagas SET due_at = due_at + interval '10 seconds' WHERE id = $1", name
         )
     service.traveling.taken += ["leap"] * steps
+
+
+class Stork:
+    """A neighbor, who takes some seconds for each answer."""
+
+    def __init__(self, clock: FixedClock) -> None:
+        self.clock = clock
+        self.asked: list[str] = []
+
+    async def bring(self, *, what: str, seconds: float) -> str:
+        """Bring something; asked again, it is the same thing."""
+        self.asked.append(what)
+        self.clock.advance(seconds)
+        return what
+
+
+class Errand:
+    """Have three things brought, one after the other."""
+
+    def __init__(self, stork: Stork) -> None:
+        self.stork = stork
+
+    async def __call__(self, saga: Saga, *, seconds: float) -> list[str]:
+        things = ("reed", "mud", "egg")
+        return [await saga.do(self.stork.bring, what=one, seconds=seconds) for one in things]
+
+
+@pytest.mark.parametrize(("seconds", "writes"), [(0, 1), (1.5, 2), (3, 4)])
+async def test_what_quick_steps_came_to_is_written_down_together(
+    water: Bench, service: PondService, seconds: float, writes: int
+) -> None:
+    stork = Stork(water.clock)
+    service.sagas.know([Errand(stork)], {})
+    run = water.watch()
+
+    async with service.db.begin() as tx:
+        running = service.sagas.start(tx, Errand(stork), "errand", seconds=seconds)
+    assert await running.settled() == ["reed", "mud", "egg"]
+
+    written = await service.db.value("SELECT journal FROM sagas WHERE id = 'errand'")
+    assert [entry["answer"] for entry in written] == ["reed", "mud", "egg"]
+    assert stork.asked == ["reed", "mud", "egg"]
+    assert run.count(("pond", "read")) - 1 == writes, "each progress is one, and we have looked"
+
+
+async def test_whoever_takes_over_asks_again_for_what_was_not_written_down(
+    water: Bench, service: PondService
+) -> None:
+    stork = Stork(water.clock)
+    service.sagas.know([Errand(stork)], {})
+
+    def die(point: str) -> None:
+        if point.startswith("after call") and len(stork.asked) == 2:
+            raise asyncio.CancelledError
+
+    fault.watch(die)
+    async with service.db.begin() as tx:
+        running = service.sagas.start(tx, Errand(stork), "errand", seconds=0)
+    await asyncio.gather(*service.sagas.tasks.values(), return_exceptions=True)
+    fault.watch(None)
+    water.clock.advance(LEASE_SECONDS)
+    await water.settle()
+
+    assert await running.settled() == ["reed", "mud", "egg"]
+    assert stork.asked == ["reed", "mud", "reed", "mud", "egg"]
