@@ -29,9 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Try each rule with as many examples as there is time for."""
-    hypothesis.settings.register_profile("quick", max_examples=40)
-    hypothesis.settings.register_profile("soak", max_examples=400)
+    """Try each rule with as many examples as there is time for, also on a busy machine."""
+    busy = [hypothesis.HealthCheck.too_slow]
+    for name, examples in {"quick": 40, "soak": 400}.items():
+        hypothesis.settings.register_profile(
+            name, max_examples=examples, suppress_health_check=busy
+        )
     hypothesis.settings.load_profile("soak" if config.getoption("--soak") else "quick")
 
 

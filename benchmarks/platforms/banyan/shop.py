@@ -94,15 +94,16 @@ class BanyanShop:
         return next((kind for word, kind in known.items() if word in words), "application")
 
     def floor_ms(self, operation: str, *, concurrency: int, seconds: float) -> float | None:
-        """Send the bytes of a page from a bare server, or the SQL of an operation alone."""
-        if operation == "CHECKOUT":
-            return None  # Its statements cannot be said twice: numbers and keys are drawn once.
+        """Send the bytes of a page from a bare server, or the SQL of an operation alone.
+
+        That of a checkout cannot be said twice, as numbers and keys are drawn once: its floor are
+        as many statements and commits of the simplest kind.
+        """
         if page := self._pages.get(operation):
             return floors.same_bytes(self.url + page, concurrency=concurrency, seconds=seconds)
         if operation not in self._runs:
             shopper = Visitor(self.url, random.Random("shopper"), self.context)
-            doing = statements.watched(self.folder, shopper, operations[operation])
-            self._runs[operation] = asyncio.run(doing)
+            self._runs[operation] = asyncio.run(self._statements(operation, shopper))
         before, mine = self.spent(), time.process_time()
         runs = self._runs[operation]
         done = uvloop.run(
@@ -111,6 +112,14 @@ class BanyanShop:
         mine = time.process_time() - mine
         cost = self.spent().since(before).seconds["database"]
         return (cost + mine) / max(done, 1) * 1000
+
+    async def _statements(
+        self, operation: str, shopper: Visitor
+    ) -> list[list[statements.Statement]]:
+        doing = operations[operation]
+        if operation == "CHECKOUT":
+            return [await statements.simplest(self.folder, shopper, doing)]
+        return await statements.watched(self.folder, shopper, doing)
 
     def trials(self) -> Iterator[Trial]:
         """Tell what is held, start again, look at crowds and hops, and at last at imports."""

@@ -26,8 +26,17 @@ IDS = Ids()
 TIMES = 20
 """How often an operation is watched; what is seen less often belongs to something else."""
 
+BACKGROUND_SECONDS = 2.0
+"""How long the background of an operation may take."""
+READ = "SELECT currency FROM markets WHERE code = $1"
+WRITE = (
+    "INSERT INTO idempotency_keys (scope, key, fingerprint, created_at) "
+    "VALUES ('floor', $1::uuid::text, '', now())"
+)
+
+_WRITES = re.compile(r"\b(INSERT INTO|UPDATE|DELETE FROM) \w", re.ASCII)
 _LOGGED = re.compile(
-    r"^\S+ \S+ \S+ \[\d+\] (?P<role>banyan_\w+)@banyan +LOG:  duration: \S+ ms +"
+    r"^\S+ \S+ \S+ \[(?P<session>\d+)\] (?P<role>banyan_\w+)@banyan +LOG:  duration: \S+ ms +"
     r"(?:execute [^:]*|statement): (?P<sql>.*?)\n"
     r"(?:\S+ \S+ \S+ \[\d+\] \S+ +DETAIL:  Parameters: (?P<values>.*?)\n)?(?=\d{4}-\d\d-\d\d )",
     re.MULTILINE | re.DOTALL,
@@ -49,10 +58,30 @@ async def watched(folder: Path, visitor: Visitor, operation: Operation) -> list[
     async with superuser(folder) as server:
         for _ in range(TIMES):  # What is prepared or kept for the first one is not its cost.
             await operation(visitor)
-        runs = [await _logged(folder, server, operation, visitor) for _ in range(TIMES)]
+        runs = [
+            [(one["role"], one["sql"], one["values"] or "") for one in logged]
+            for logged in [await _logged(folder, server, operation, visitor) for _ in range(TIMES)]
+        ]
         seen = Counter(sql for run in runs for sql in {(role, sql) for role, sql, _ in run})
         kept = [[one for one in run if seen[one[:2]] == TIMES] for run in runs]
         return [[await _typed(server, *one) for one in run] for run in kept]
+
+
+async def simplest(folder: Path, visitor: Visitor, operation: Operation) -> list[Statement]:
+    """Count what an operation and its background run, and say as much in the simplest way.
+
+    What only reads becomes a SELECT of one row by its key, and each commit an INSERT of one row.
+    """
+    await visitor.connect()
+    async with superuser(folder) as server:
+        for _ in range(TIMES):
+            await operation(visitor)
+        await asyncio.sleep(BACKGROUND_SECONDS)
+        run = await _logged(folder, server, operation, visitor, rest=BACKGROUND_SECONDS)
+    statements, commits = _counted(run)
+    read = Statement("banyan_ordering", READ, ["eu"])
+    writes = [Statement("banyan_ordering", WRITE, [IDS.new()]) for _ in range(commits)]
+    return [*[read] * (statements - commits), *writes]
 
 
 async def replayed(
@@ -113,16 +142,19 @@ async def _logged(
     server: asyncpg.Connection[asyncpg.Record],
     operation: Operation,
     visitor: Visitor,
-) -> list[tuple[str, str, str]]:
+    *,
+    rest: float = 0.0,
+) -> list[re.Match[str]]:
     log = folder / "data" / "postgres" / "server.log"
     begun = log.stat().st_size
     await _set(server, "log_min_duration_statement", "0")
     await operation(visitor)
+    await asyncio.sleep(rest)
     await _set(server, "log_min_duration_statement", "-1")
     with log.open(errors="replace") as lines:
         lines.seek(begun)
         told = lines.read()
-    return [(one["role"], one["sql"], one["values"] or "") for one in _LOGGED.finditer(told)]
+    return [*_LOGGED.finditer(told)]
 
 
 async def _set(server: asyncpg.Connection[asyncpg.Record], name: str, value: str) -> None:
@@ -170,6 +202,26 @@ async def _connect(folder: Path, role: str) -> asyncpg.Connection[asyncpg.Record
     )
     await connection.execute(f"SET SESSION AUTHORIZATION {role}")
     return connection
+
+
+def _counted(run: Sequence[re.Match[str]]) -> tuple[int, int]:
+    """Count statements, and commits of those that wrote: alone, or between BEGIN and COMMIT."""
+    statements = commits = 0
+    writing: dict[str, bool] = {}
+    for one in run:
+        session, sql = one["session"], one["sql"]
+        writes = bool(_WRITES.search(sql))
+        if sql == "BEGIN;":
+            writing[session] = False
+        elif sql in ("COMMIT;", "ROLLBACK;"):
+            commits += writing.pop(session, False) and sql == "COMMIT;"
+        else:
+            statements += 1
+            if session in writing:
+                writing[session] |= writes
+            else:
+                commits += writes
+    return statements, commits
 
 
 def _where(folder: Path) -> dict[str, Any]:
