@@ -6,7 +6,7 @@ import pytest
 
 from banyan.kernel.outbox import MOST_ATTEMPTS
 from banyan.kernel.testing import Bench
-from tests.kernel.pond.contract import Leapt, NoSuchFrog, Pond
+from tests.kernel.pond.contract import Croaked, Leapt, NoSuchFrog, Pond
 from tests.kernel.pond.service import PondService
 
 
@@ -93,6 +93,59 @@ async def test_e4_a_command_tells_one_event_and_a_batch_is_one_statement(
         tx.tell(*(Leapt(name="frog", leaps=n) for n in range(50)))
 
     assert [sql.split(" ")[0] for _, sql in run] == ["COMMIT", "INSERT"]
+
+
+async def test_what_has_come_by_then_is_heard_at_once_and_in_its_order(
+    water: Bench, pond: Pond, service: PondService
+) -> None:
+    async with service.db.begin() as tx:
+        tx.tell(Croaked(times=1), Leapt(name="frog", leaps=1), Croaked(times=2), Croaked(times=3))
+
+    await water.settle()
+
+    assert service.choruses == [[1, 2, 3]]
+    assert service.heard == [1]
+    assert await pond.leaps(name="echo") == 4
+
+
+async def test_a_hundred_events_take_as_many_statements_as_one(
+    water: Bench, pond: Pond, service: PondService
+) -> None:
+    async def cost(croaks: int) -> int:
+        async with service.db.begin() as tx:
+            tx.tell(*(Croaked(times=1) for _ in range(croaks)))
+        run = water.watch()
+        await water.settle()
+        return len(run)
+
+    assert await cost(100) == await cost(1)
+    assert await pond.leaps(name="echo") == 101
+
+
+async def test_what_is_heard_at_once_has_its_effect_once(
+    water: Bench, pond: Pond, service: PondService
+) -> None:
+    water.deliveries = 3
+    async with service.db.begin() as tx:
+        tx.tell(Croaked(times=1), Croaked(times=2))
+
+    await water.settle()
+
+    assert await pond.leaps(name="echo") == 2
+
+
+async def test_of_many_the_one_that_fails_is_found_and_the_others_have_their_effect(
+    water: Bench, pond: Pond, service: PondService
+) -> None:
+    async with service.db.begin() as tx:
+        tx.tell(Croaked(times=1), Croaked(times=13), Croaked(times=2))
+    for _ in range(MOST_ATTEMPTS):
+        await water.pass_time(300)
+
+    assert service.choruses[:4] == [[1, 13, 2], [1], [13], [2]]
+    assert await pond.leaps(name="echo") == 2
+    (letter,) = await water.app.backstage["pond"].letters()
+    assert (letter.reaction, letter.error) == ("PondService.join_in", "ValueError")
 
 
 async def test_a_module_cannot_tell_what_is_not_its_to_tell(service: PondService) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
@@ -56,13 +56,14 @@ class Envelope(Value, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Reaction:
-    """What a module does when it hears an event.
+    """What a module does when it hears an event, or `many` of a kind that have come by then.
 
     It runs in a transaction of the listener, together with the note that the event was heard.
     """
 
     event: type[Event]
     react: Callable[..., Awaitable[object]]
+    many: bool = False
 
     @property
     def name(self) -> str:
@@ -73,6 +74,15 @@ class Reaction:
 def on(event: type[E], react: Callable[[Any, E], Awaitable[object]]) -> Reaction:
     """Declare that a module listens: `on(OrderConfirmed, InventoryService.allocate)`."""
     return Reaction(event, react)
+
+
+def on_many(event: type[E], react: Callable[[Any, Sequence[E]], Awaitable[object]]) -> Reaction:
+    """Declare that a module listens, and takes all that has come by then at once.
+
+    `on_many(ProductPublished, reactions.products_published)` takes as many statements for a hundred
+    events as for one. They come as always: late, in any order, and several about the same thing.
+    """
+    return Reaction(event, react, many=True)
 
 
 known: dict[str, type[Event]] = {}

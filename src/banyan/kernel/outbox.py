@@ -6,9 +6,10 @@ the event was heard. What keeps failing is put aside as dead, shown, and can be 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
 import msgspec
 
@@ -127,10 +128,19 @@ class Inbox:
     async def _react(self, limit: int) -> int:
         async with self.database.begin() as tx:
             rows = await self._claim(tx, limit)
-            for row in rows:
-                await self._heed(row)
+            for heard in self._at_once(rows):
+                await self._heed(heard)
             await self._mark_done(tx, rows)
         return len(rows)
+
+    def _at_once(self, rows: Sequence[Record]) -> Iterable[Sequence[Record]]:
+        """Gather what one reaction takes at once, at the place of the first of it."""
+        gathered: dict[tuple[str, UUID | None], list[Record]] = {}
+        for row in rows:
+            reaction, _ = self._reactions[row["reaction"]]
+            alone = None if reaction.many else row["event"]
+            gathered.setdefault((reaction.name, alone), []).append(row)
+        return gathered.values()
 
     async def _react_to_one(self) -> bool:
         row: Record | None = None
@@ -140,7 +150,7 @@ class Inbox:
                 if not rows:
                     return False
                 row = rows[0]
-                await self._heed(row)
+                await self._heed(rows)
                 await self._mark_done(tx, rows)
         except DOWN:
             raise
@@ -150,15 +160,19 @@ class Inbox:
             await self._put_off(row, defect)
         return True
 
-    async def _heed(self, row: Record) -> None:
-        reaction, react = self._reactions[row["reaction"]]
-        event = msgspec.convert(row["data"], reaction.event)
+    async def _heed(self, rows: Sequence[Record]) -> None:
+        """React to one event, or to several at once: in the trace of the first of them."""
+        reaction, react = self._reactions[rows[0]["reaction"]]
+        events = [msgspec.convert(row["data"], reaction.event) for row in rows]
+        first, *others = dict.fromkeys(row["traceparent"] for row in rows)
         with (
-            telemetry.follow(row["traceparent"]),
-            through("event", row["reaction"], reaction=row["reaction"]),
+            telemetry.follow(first),
+            through("event", reaction.name, reaction=reaction.name),
             calling(),
         ):
-            await react(event)
+            for other in others:
+                telemetry.note("heard together", {"traceparent": other})
+            await react(events if reaction.many else events[0])
 
     async def _claim(self, tx: Transaction, limit: int) -> list[Record]:
         return await tx.all(

@@ -15,6 +15,12 @@ class Leapt(Event):
     leaps: int
 
 
+class Croaked(Event):
+    """A frog has croaked."""
+
+    times: int
+
+
 class NoSuchFrog(Problem, status=404):
     """There is no such frog."""
 

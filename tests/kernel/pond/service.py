@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from banyan.kernel.database import Database
 from banyan.kernel.driver import Sagas
 from banyan.kernel.saga import Saga
-from tests.kernel.pond.contract import Leapt, NoSuchFrog, Pond, TooFar
+from tests.kernel.pond.contract import Croaked, Leapt, NoSuchFrog, Pond, TooFar
 
 FAR = 5
 
@@ -76,6 +78,7 @@ class PondService(Pond):
         self.diving = diving
         self.resting = resting
         self.heard: list[int] = []
+        self.choruses: list[list[int]] = []
 
     async def put(self, *, name: str) -> None:
         async with self.db.begin() as tx:
@@ -111,4 +114,13 @@ class PondService(Pond):
         async with self.db.begin() as tx:
             await tx.execute("UPDATE frogs SET leaps = leaps + 1 WHERE name = 'echo'")
         if event.leaps == 13:
+            raise ValueError("unlucky")
+
+    async def join_in(self, events: Sequence[Croaked]) -> None:
+        """Count all that croak by one statement, unless one of them is unlucky."""
+        croaks = [event.times for event in events]
+        self.choruses.append(croaks)
+        async with self.db.begin() as tx:
+            await tx.execute("UPDATE frogs SET leaps = leaps + $1 WHERE name = 'echo'", len(croaks))
+        if 13 in croaks:
             raise ValueError("unlucky")

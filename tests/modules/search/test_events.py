@@ -98,11 +98,11 @@ async def test_parallel_writers_leave_no_document_that_knows_only_one_of_them(
         for one in made:
             name = one.slug.replace("-", "_")
             published = ProductPublished(product=one)
-            together.create_task(reactions.product_published(service(empty), published))
+            together.create_task(reactions.products_published(service(empty), [published]))
             for version, sku in enumerate((f"{name}_1", f"{name}_2"), start=1):
                 cost, there = prices(version, **{sku: 100}), stock(version, **{sku: 1})
-                together.create_task(reactions.prices_changed(service(empty), cost))
-                together.create_task(reactions.stock_changed(service(empty), there))
+                together.create_task(reactions.prices_changed(service(empty), [cost]))
+                together.create_task(reactions.stock_changed(service(empty), [there]))
 
     assert await service(empty).audit() == []
     found = await empty.ask(Search).find()

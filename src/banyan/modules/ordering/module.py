@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from banyan.kernel.driver import every
-from banyan.kernel.event import on
+from banyan.kernel.event import on, on_many
 from banyan.kernel.module import Module, check
 from banyan.modules.catalog.contract import ProductPublished, ProductRetired
 from banyan.modules.ordering import http, reactions
@@ -19,7 +19,7 @@ module = Module(
     routes=http.routes,
     sagas=[CheckOut, CancelOrder],
     reactions=[
-        on(ProductPublished, reactions.product_published),
+        on_many(ProductPublished, reactions.products_published),
         on(ProductRetired, reactions.product_retired),
         on(PricesChanged, reactions.prices_changed),
         on(MarketChanged, reactions.market_changed),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from banyan.modules.catalog.contract import ProductPublished, ProductRetired
 from banyan.modules.ordering.service import OrderingService
 from banyan.modules.ordering.store import goods
@@ -9,13 +11,12 @@ from banyan.modules.payments.contract import PaymentAuthorized, PaymentFailed
 from banyan.modules.pricing.contract import MarketChanged, PricesChanged
 
 
-async def product_published(service: OrderingService, event: ProductPublished) -> None:
+async def products_published(service: OrderingService, events: Sequence[ProductPublished]) -> None:
     """Note what can be bought, and sell no more of variants that are gone."""
-    product = event.product
+    products = [event.product for event in events]
     async with service.db.begin() as tx:
-        await goods.save_goods(tx, product)
-        kept = [variant.sku for variant in product.variants]
-        await goods.retire_goods(tx, product.id, product.version, kept)
+        await goods.save_goods(tx, products)
+        await goods.retire_others(tx, products)
 
 
 async def product_retired(service: OrderingService, event: ProductRetired) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from banyan.kernel.driver import every
-from banyan.kernel.event import on
+from banyan.kernel.event import on_many
 from banyan.kernel.module import Module
 from banyan.modules.catalog.contract import ProductPublished
 from banyan.modules.pricing import http, reactions
@@ -14,6 +14,6 @@ module = Module(
     name="pricing",
     offers={Pricing: PricingService},
     routes=http.routes,
-    reactions=[on(ProductPublished, reactions.product_published)],
+    reactions=[on_many(ProductPublished, reactions.products_published)],
     jobs=[every(60, PricingService.announce_windows)],
 )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from banyan.modules.catalog.contract import ProductPublished
 from banyan.modules.pricing import store
 from banyan.modules.pricing.service import PricingService
 
 
-async def product_published(service: PricingService, event: ProductPublished) -> None:
-    """Keep the class by which a product's SKUs are taxed.
+async def products_published(service: PricingService, events: Sequence[ProductPublished]) -> None:
+    """Keep the class by which the SKUs of products are taxed.
 
     A product that is retired keeps it: an order that is under way is still taxed as it should be.
     """
-    product = event.product
-    skus = [variant.sku for variant in product.variants]
     async with service.db.begin() as tx:
-        await store.learn_product(tx, product.id, product.version, product.tax_class, skus)
+        await store.learn_products(tx, [event.product for event in events])

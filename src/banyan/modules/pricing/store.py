@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
 
 from banyan.kernel.contract import Value
 from banyan.kernel.database import convert, convert_all
 from banyan.kernel.transaction import Statements, Transaction
+from banyan.modules.catalog.contract import Product
 from banyan.modules.pricing.contract import (
     Market,
     Offer,
@@ -339,20 +339,27 @@ async def remove_tax_rate(
     )
 
 
-async def learn_product(
-    tx: Transaction, product: UUID, version: int, tax_class: str, skus: Sequence[Sku]
-) -> None:
-    """Keep how a product is taxed, unless we know something newer."""
+async def learn_products(tx: Transaction, products: Sequence[Product]) -> None:
+    """Keep how products are taxed, each unless we know something newer."""
     await tx.execute(
-        "WITH newer AS (INSERT INTO products AS known (id, version) VALUES ($1, $2) "
+        "WITH told AS (SELECT DISTINCT ON (id) * FROM jsonb_to_recordset($1) "
+        "AS told (id uuid, version bigint, tax_class text, skus text[]) "
+        "ORDER BY id, version DESC), "
+        "newer AS (INSERT INTO products AS known (id, version) SELECT id, version FROM told "
         "ON CONFLICT (id) DO UPDATE SET version = excluded.version "
         "WHERE known.version < excluded.version RETURNING id), "
-        "gone AS (DELETE FROM goods USING newer WHERE product = newer.id AND sku <> ALL($4)) "
+        "learned AS (SELECT id, tax_class, skus FROM told JOIN newer USING (id)), "
+        "gone AS (DELETE FROM goods USING learned WHERE product = id AND sku <> ALL(skus)) "
         "INSERT INTO goods (product, tax_class, sku) "
-        "SELECT newer.id, $3, unnest($4::text[]) FROM newer "
+        "SELECT id, tax_class, unnest(skus) FROM learned "
         "ON CONFLICT (sku, product) DO UPDATE SET tax_class = excluded.tax_class",
-        product,
-        version,
-        tax_class,
-        skus,
+        [
+            {
+                "id": product.id,
+                "version": product.version,
+                "tax_class": product.tax_class,
+                "skus": [variant.sku for variant in product.variants],
+            }
+            for product in products
+        ],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from banyan.kernel.event import on
+from banyan.kernel.event import on, on_many
 from banyan.kernel.module import Module, check
 from banyan.modules.catalog.contract import (
     AttributesChanged,
@@ -22,13 +22,13 @@ module = Module(
     offers={Search: SearchService},
     routes=http.routes,
     reactions=[
-        on(ProductPublished, reactions.product_published),
+        on_many(ProductPublished, reactions.products_published),
         on(ProductRetired, reactions.product_retired),
         on(CategoriesChanged, reactions.categories_changed),
         on(AttributesChanged, reactions.attributes_changed),
         on(MarketChanged, reactions.market_changed),
-        on(PricesChanged, reactions.prices_changed),
-        on(StockChanged, reactions.stock_changed),
+        on_many(PricesChanged, reactions.prices_changed),
+        on_many(StockChanged, reactions.stock_changed),
     ],
     sagas=[MakeAnew],
     checks=[

@@ -1,9 +1,11 @@
 """What search does when it hears of products, prices and stock: note the fact, make anew.
 
-A hundred events that are heard together are noted one by one, and what they concern is made once.
+What many events tell that are heard together is noted at once, and what it concerns is made once.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from banyan.modules.catalog.contract import (
     AttributesChanged,
@@ -18,11 +20,12 @@ from banyan.modules.search.service import SearchService
 from banyan.modules.search.store import documents, facts
 
 
-async def product_published(service: SearchService, event: ProductPublished) -> None:
-    """Show a product, or show it as it is now."""
+async def products_published(service: SearchService, events: Sequence[ProductPublished]) -> None:
+    """Show products, or show them as they are now."""
+    products = [event.product for event in events]
     async with service.db.begin() as tx:
         await facts.take_turns(tx)
-        concerned = await facts.keep_product(tx, event.product, service.clock.now())
+        concerned = await facts.keep_products(tx, products, service.clock.now())
         tx.at_last(documents.refresh, concerned)
 
 
@@ -62,17 +65,18 @@ async def market_changed(service: SearchService, event: MarketChanged) -> None:
             tx.at_last(documents.refresh, await documents.in_other_languages(tx))
 
 
-async def prices_changed(service: SearchService, event: PricesChanged) -> None:
+async def prices_changed(service: SearchService, events: Sequence[PricesChanged]) -> None:
     """Show what SKUs cost now."""
     async with service.db.begin() as tx:
         await facts.take_turns(tx)
-        concerned = await facts.keep_offers(tx, event.skus, event.offers, event.version)
+        concerned = await facts.keep_offers(tx, events)
         tx.at_last(documents.refresh_listings, concerned)
 
 
-async def stock_changed(service: SearchService, event: StockChanged) -> None:
+async def stock_changed(service: SearchService, events: Sequence[StockChanged]) -> None:
     """Show what can be bought now."""
+    levels = [level for event in events for level in event.levels]
     async with service.db.begin() as tx:
         await facts.take_turns(tx)
-        concerned = await facts.keep_stock(tx, event.levels, few=service.settings.few)
+        concerned = await facts.keep_stock(tx, levels, few=service.settings.few)
         tx.at_last(documents.refresh_listings, concerned)

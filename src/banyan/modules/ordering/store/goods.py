@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from banyan.kernel.transaction import Transaction
 from banyan.modules.catalog.contract import Product
@@ -28,41 +28,47 @@ async def save_terms(tx: Transaction, market: Market) -> None:
     )
 
 
-async def save_goods(tx: Transaction, product: Product) -> None:
-    """Note what a product is like now, unless something newer is known."""
-    image = product.pictures[0].url if product.pictures else ""
-    variants = product.variants
+async def save_goods(tx: Transaction, products: Sequence[Product]) -> None:
+    """Note what products are like now, unless something newer is known."""
     await tx.execute(
-        "INSERT INTO goods (sku, product, slug, title, words, image, options, weight_grams, "
-        "for_sale, version) SELECT sku, $1, $2, $3, $4, $5, options, weight, true, $6 "
-        "FROM unnest($7::text[], $8::jsonb[], $9::bigint[]) AS variant (sku, options, weight) "
+        "INSERT INTO goods (sku, options, weight_grams, product, slug, title, words, image, "
+        "version, for_sale) SELECT DISTINCT ON (sku) *, true FROM jsonb_to_recordset($1) "
+        "AS told (sku text, options jsonb, weight_grams bigint, product uuid, slug text, "
+        "title text, words jsonb, image text, version bigint) ORDER BY sku, version DESC "
         "ON CONFLICT (sku) DO UPDATE SET product = excluded.product, slug = excluded.slug, "
         "title = excluded.title, words = excluded.words, image = excluded.image, "
         "options = excluded.options, weight_grams = excluded.weight_grams, "
         "for_sale = excluded.for_sale, version = excluded.version "
         "WHERE goods.version < excluded.version",
-        product.id,
-        product.slug,
-        product.title,
-        _words(product),
-        image,
-        product.version,
-        [variant.sku for variant in variants],
-        [variant.options for variant in variants],
-        [variant.weight_grams for variant in variants],
+        [one for product in products for one in _goods(product)],
     )
 
 
-async def retire_goods(
-    tx: Transaction, product: ProductId, version: int, keep: Sequence[Sku] = ()
-) -> None:
-    """Sell no more of a product, apart from the SKUs to keep, unless something newer is known."""
+async def retire_others(tx: Transaction, products: Sequence[Product]) -> None:
+    """Sell no more of what products no longer have, unless something newer is known of it."""
     await tx.execute(
-        "UPDATE goods SET for_sale = false, version = $2 "
-        "WHERE product = $1 AND version < $2 AND sku <> ALL($3)",
+        "UPDATE goods SET for_sale = false, version = newest.version "
+        "FROM (SELECT DISTINCT ON (product) * FROM jsonb_to_recordset($1) "
+        "AS told (product uuid, version bigint, skus text[]) ORDER BY product, version DESC) "
+        "AS newest WHERE goods.product = newest.product AND goods.version < newest.version "
+        "AND sku <> ALL(skus)",
+        [
+            {
+                "product": product.id,
+                "version": product.version,
+                "skus": [variant.sku for variant in product.variants],
+            }
+            for product in products
+        ],
+    )
+
+
+async def retire_goods(tx: Transaction, product: ProductId, version: int) -> None:
+    """Sell no more of a product, unless something newer is known."""
+    await tx.execute(
+        "UPDATE goods SET for_sale = false, version = $2 WHERE product = $1 AND version < $2",
         product,
         version,
-        keep,
     )
 
 
@@ -97,6 +103,24 @@ async def save_offers(
         list(prices.values()),
         version,
     )
+
+
+def _goods(product: Product) -> Iterator[dict[str, object]]:
+    """Say of each variant of a product what lines of carts show and checkouts must know."""
+    image = product.pictures[0].url if product.pictures else ""
+    words = _words(product)
+    for variant in product.variants:
+        yield {
+            "sku": variant.sku,
+            "options": variant.options,
+            "weight_grams": variant.weight_grams,
+            "product": product.id,
+            "slug": product.slug,
+            "title": product.title,
+            "words": words,
+            "image": image,
+            "version": product.version,
+        }
 
 
 def _words(product: Product) -> dict[Locale, dict[str, str]]:

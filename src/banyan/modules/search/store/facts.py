@@ -13,8 +13,8 @@ from uuid import UUID
 from banyan.kernel.transaction import Record, Transaction
 from banyan.modules.catalog.contract import Attribute, Category, Product
 from banyan.modules.inventory.contract import StockLevel
-from banyan.modules.pricing.contract import Market, Offer
-from banyan.vocabulary import ProductId, Sku
+from banyan.modules.pricing.contract import Market, PricesChanged
+from banyan.vocabulary import ProductId
 
 
 async def take_turns(tx: Transaction) -> None:
@@ -30,19 +30,21 @@ async def take_turns(tx: Transaction) -> None:
     )
 
 
-async def keep_product(tx: Transaction, product: Product, now: datetime) -> list[UUID]:
-    """Note a product that shoppers can see."""
+async def keep_products(tx: Transaction, products: Sequence[Product], now: datetime) -> list[UUID]:
+    """Note products that shoppers can see."""
     rows = await tx.all(
         "INSERT INTO products (id, version, skus, categories, told, changed) "
-        "VALUES ($1, $2, $3, $4, $5, $6) "
+        "SELECT DISTINCT ON (id) id, version, "
+        "ARRAY(SELECT value ->> 'sku' FROM jsonb_array_elements(told -> 'variants')), "
+        "ARRAY(SELECT jsonb_array_elements_text(told -> 'categories')), told, $4::timestamptz "
+        "FROM unnest($1::uuid[], $2::bigint[], $3::jsonb[]) AS told (id, version, told) "
+        "ORDER BY id, version DESC "
         "ON CONFLICT (id) DO UPDATE SET version = excluded.version, skus = excluded.skus, "
         "categories = excluded.categories, told = excluded.told, changed = excluded.changed "
         "WHERE products.version < excluded.version RETURNING id",
-        product.id,
-        product.version,
-        [variant.sku for variant in product.variants],
-        product.categories,
-        product,
+        [product.id for product in products],
+        [product.version for product in products],
+        products,
         now,
     )
     return _ids(rows)
@@ -61,17 +63,19 @@ async def forget_product(tx: Transaction, product: ProductId, version: int) -> l
     return _ids(rows)
 
 
-async def keep_offers(
-    tx: Transaction, skus: Sequence[Sku], offers: Sequence[Offer], version: int
-) -> list[UUID]:
+async def keep_offers(tx: Transaction, changes: Sequence[PricesChanged]) -> list[UUID]:
     """Note what SKUs cost in every market; where there is no offer any more, it is forgotten."""
+    skus = [(sku, change.version) for change in changes for sku in change.skus]
+    offers = [(offer, change.version) for change in changes for offer in change.offers]
     rows = await tx.all(
         "WITH newer AS (INSERT INTO pricings AS known (sku, version) "
-        "SELECT DISTINCT unnest($1::text[]), $2::bigint ON CONFLICT (sku) DO UPDATE "
-        "SET version = excluded.version WHERE known.version < excluded.version RETURNING sku), "
-        "told AS (SELECT told.* FROM "
-        "unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[]) "
-        "AS told (sku, market, amount, compare_at, currency) JOIN newer USING (sku)), "
+        "SELECT sku, max(version) FROM unnest($1::text[], $2::bigint[]) AS told (sku, version) "
+        "GROUP BY sku ORDER BY sku ON CONFLICT (sku) DO UPDATE SET version = excluded.version "
+        "WHERE known.version < excluded.version RETURNING sku, version), "
+        "told AS (SELECT DISTINCT ON (sku, market) sku, market, amount, compare_at, currency FROM "
+        "unnest($3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::text[]) "
+        "AS told (sku, version, market, amount, compare_at, currency) "
+        "JOIN newer USING (sku, version) ORDER BY sku, market), "
         "gone AS (DELETE FROM offers USING newer WHERE offers.sku = newer.sku "
         "AND (offers.sku, market) NOT IN (SELECT sku, market FROM told)), "
         "kept AS (INSERT INTO offers (sku, market, amount, compare_at, currency) "
@@ -80,13 +84,14 @@ async def keep_offers(
         "currency = excluded.currency) "
         "SELECT id FROM products WHERE told IS NOT NULL "
         "AND skus && ARRAY(SELECT sku FROM newer)",
-        skus,
-        version,
-        [offer.sku for offer in offers],
-        [offer.market for offer in offers],
-        [offer.price.amount for offer in offers],
-        [offer.compare_at.amount if offer.compare_at else None for offer in offers],
-        [offer.price.currency for offer in offers],
+        [sku for sku, _ in skus],
+        [version for _, version in skus],
+        [offer.sku for offer, _ in offers],
+        [version for _, version in offers],
+        [offer.market for offer, _ in offers],
+        [offer.price.amount for offer, _ in offers],
+        [offer.compare_at.amount if offer.compare_at else None for offer, _ in offers],
+        [offer.price.currency for offer, _ in offers],
     )
     if rows:  # A page shows the price of every variant, a listing only the lowest.
         tx.changed()
