@@ -230,7 +230,7 @@ class Search(Protocol):
         `price` are ranges of minor units such as `1000-2000`, where either end may be missing and
         the upper one is excluded. Where there is a filter or a query, facets are counted among
         the first 10,000 products; where very many have all its words, the best are looked for
-        among 2,000, first those that have them in their titles.
+        among 500, first those that have them in their titles.
         """
         ...
 

@@ -105,6 +105,8 @@ CREATE TABLE documents (
 CREATE INDEX documents_by_slug ON documents (slug) INCLUDE (changed);
 CREATE INDEX documents_by_facet ON documents USING gin (facets);
 CREATE INDEX documents_by_word ON documents USING gin (words);
+-- Words of titles, brands and categories, whose weights are not in the index of all words.
+CREATE INDEX documents_by_title ON documents USING gin (ts_filter(words, '{a,b}'));
 
 -- What a product costs where it has a price, and whether it can be bought: the narrow row that
 -- prices and stock change, so that they leave the document with its text indexes alone.
@@ -247,5 +249,8 @@ CREATE AGGREGATE joined(tsvector) (
 -- function of the extension is called first, because only then its settings are known.
 SELECT extensions.show_limit();
 ALTER ROLE banyan_search SET pg_trgm.word_similarity_threshold = 0.3;
+
+-- Its statements are long: to plan one takes longer than to run it. Each is planned once.
+ALTER ROLE banyan_search SET plan_cache_mode = 'force_generic_plan';
 
 -- migrate:down

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 # What a card is made of, from listings and documents, for a visit.
-SHOWN = """
-    listings.*, slug, image, image_alt, brand, category, facets, labels, glossary, visit.locale,
-    coalesce(worded(titles, visit.locale), titles ->> '') AS title,
+WRITTEN = "slug, image, image_alt, brand, category, facets, labels, glossary"
+SAID = """
+    visit.locale, coalesce(worded(titles, visit.locale), titles ->> '') AS title,
     coalesce(worded(sort_keys, visit.locale), sort_keys ->> '') AS sort_key"""
+SHOWN = f"listings.*, {WRITTEN}, {SAID}"
 
 CARD = """
     SELECT slug, title, image,

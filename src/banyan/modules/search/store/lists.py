@@ -8,7 +8,7 @@ from banyan.kernel.database import convert
 from banyan.kernel.transaction import Statements
 from banyan.modules.search.contract import Sort
 from banyan.modules.search.model import Asked, Listed
-from banyan.modules.search.store.cards import BRANCH, BRANCHES, CARD, SHOWN
+from banyan.modules.search.store.cards import BRANCH, BRANCHES, CARD, SAID, SHOWN
 from banyan.modules.search.store.visits import VISIT
 from banyan.modules.search.store.words import BEST, BEST_HERE, FOUND
 
@@ -32,6 +32,12 @@ FOUND_ONLY = f""", scope AS NOT MATERIALIZED (
         SELECT {SHOWN}, rank
         FROM visit, found JOIN listings USING (product) JOIN documents USING (product)
         WHERE listings.market = (SELECT market FROM visit)"""
+# The best were read already: what they cost is looked up once.
+BEST_ONLY = f""", listed AS MATERIALIZED (
+        SELECT * FROM found JOIN listings USING (product)
+        WHERE market = (SELECT market FROM visit)
+    ), scope AS NOT MATERIALIZED (
+        SELECT listed.*, {SAID} FROM visit, listed WHERE $3::text <> ''"""
 UNCUT = ", cut AS (SELECT false AS more)"
 ANYWHERE = "AND $4::text IS NULL)"
 IN_CATEGORY = "AND facets @> ARRAY['category:' || $4::text])"
@@ -146,17 +152,15 @@ ANSWER = f"""
 async def find(db: Statements, asked: Asked, *, counted: int) -> Listed:
     """Read a page of a list, and how often each value occurs among so many products of the list."""
     order, tallied = ORDERS[asked.sort], not (asked.q or asked.chosen)
-    best = BEST_HERE if asked.category else BEST
-    found = FOUND if asked.chosen or asked.sort != "relevance" else best
-    scope = (FOUND_ONLY if asked.q else ALL) + (IN_CATEGORY if asked.category else ANYWHERE)
+    found, scope = _scope(asked)
     row = await db.one(
         " ".join(
             (
                 VISIT,
                 BRANCHES,
                 CHOSEN,
-                found if asked.q else UNCUT,
-                AT_PLACE if tallied and asked.category else scope,
+                found,
+                scope,
                 ITEMS,
                 order.key,
                 CHOSEN_ONLY if asked.chosen else UNCHOSEN,
@@ -179,3 +183,13 @@ async def find(db: Statements, asked: Asked, *, counted: int) -> Listed:
     )
     assert row, "one row always stands there"
     return convert(row, Listed)
+
+
+def _scope(asked: Asked) -> tuple[str, str]:
+    """Say how products are found that have the words of a query, and among which ones to list."""
+    within = IN_CATEGORY if asked.category else ANYWHERE
+    if asked.q and asked.sort == "relevance" and not asked.chosen:
+        return (BEST_HERE if asked.category else BEST), BEST_ONLY + within
+    if asked.q:
+        return FOUND, FOUND_ONLY + within
+    return UNCUT, AT_PLACE if asked.category and not asked.chosen else ALL + within

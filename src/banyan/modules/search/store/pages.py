@@ -120,7 +120,7 @@ SUGGESTIONS = f"""{VISIT}{BEST}, shelves AS (
             = (SELECT nullif(count(*), 0) FROM read)
         UNION ALL
         SELECT 'product', slug, coalesce(worded(titles, locale), titles ->> ''), rank
-        FROM found JOIN documents USING (product), visit
+        FROM found, visit
     ), items AS (
         SELECT kind, slug, title FROM suggested
         ORDER BY starts_with(unaccent(spell(title)), unaccent(spell($3))) DESC,

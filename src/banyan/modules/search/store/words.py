@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from banyan.modules.search.store.cards import WRITTEN
+
 # Every word of the query ($3) that means something must be found: as a dictionary reads it, at the
 # beginning of a word that titles are made of or, if it is long enough, as a part of a compound. A
 # word that is found nowhere in the shop is misspelt, and stands for those spelled most like it.
@@ -22,7 +24,7 @@ MEANT = """, typed AS (
     ), known AS MATERIALIZED (
         SELECT * FROM read
         WHERE word IN (SELECT word FROM likely)
-            OR EXISTS (SELECT FROM documents WHERE words @@ query)
+            OR EXISTS (SELECT FROM documents WHERE words @@ query LIMIT (SELECT 1))
     ), meant AS MATERIALIZED (
         SELECT word, query, true AS ranks,
             CASE WHEN length(plain) > 3 THEN part ELSE '% ' || part END AS part
@@ -40,8 +42,7 @@ MEANT = """, typed AS (
     ), wanted AS MATERIALIZED (
         SELECT string_agg(any_of, ' & ')::tsquery AS query,
             string_agg(ranked, ' | ')::tsquery AS ranked,
-            string_agg('(' || replace(ranked || ' ', ''' ', ''':AB ') || ')', ' & ')::tsquery
-                AS titled
+            string_agg('(' || ranked || ')', ' & ')::tsquery AS titled
         FROM (
             SELECT '(' || string_agg(query::text, ' | ') || ')' AS any_of,
                 string_agg(query::text, ' | ') FILTER (WHERE ranks) AS ranked
@@ -54,15 +55,17 @@ FOUND = f"""{MEANT}, found AS MATERIALIZED (
         WHERE words @@ (SELECT query FROM wanted)
     ), cut AS (SELECT false AS more)"""
 
-# Where only the best are asked for, and very many products have the words, so many are looked at:
-# first those that have them in their titles.
-MOST_FOUND = 2000
-TITLED = "SELECT product, words FROM documents WHERE words @@ (SELECT titled FROM wanted)"
-OTHERS = """SELECT product, words FROM documents
-        WHERE words @@ (SELECT query FROM wanted) AND NOT words @@ (SELECT titled FROM wanted)"""
+# Where only the best are asked for, and very many products have the words, so many are looked at,
+# and read once: first those that have them in their titles.
+MOST_FOUND = 500
+IN_TITLE = "ts_filter(words, '{a,b}') @@ (SELECT titled FROM wanted)"
+TITLED = f"SELECT * FROM documents WHERE {IN_TITLE}"
+OTHERS = f"""SELECT * FROM documents
+        WHERE words @@ (SELECT query FROM wanted) AND NOT {IN_TITLE}"""
 HERE = "AND facets @> ARRAY['category:' || $4::text]"
 RANKED = f"""{MEANT}, found AS MATERIALIZED (
-        SELECT product, (1e6 * ts_rank(words, ranked))::bigint AS rank FROM wanted, ("""
+        SELECT product, titles, sort_keys, {WRITTEN},
+            (1e6 * ts_rank(words, ranked))::bigint AS rank FROM wanted, ("""
 CUT = f"""LIMIT {MOST_FOUND}) AS matched
     ), cut AS (SELECT count(*) >= {MOST_FOUND} AS more FROM found)"""
 MOST = f"LIMIT {MOST_FOUND}"
