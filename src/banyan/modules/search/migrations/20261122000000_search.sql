@@ -185,23 +185,23 @@ CREATE TABLE shadow_listings (
 -- Which dictionary reads a language; without one, words are taken as they stand.
 CREATE FUNCTION dictionary(language text) RETURNS regconfig IMMUTABLE LANGUAGE sql RETURN
 CASE language
-    WHEN 'da' THEN 'pg_catalog.danish'
-    WHEN 'de' THEN 'pg_catalog.german'
-    WHEN 'en' THEN 'pg_catalog.english'
-    WHEN 'es' THEN 'pg_catalog.spanish'
-    WHEN 'fi' THEN 'pg_catalog.finnish'
-    WHEN 'fr' THEN 'pg_catalog.french'
-    WHEN 'hu' THEN 'pg_catalog.hungarian'
-    WHEN 'it' THEN 'pg_catalog.italian'
-    WHEN 'nb' THEN 'pg_catalog.norwegian'
-    WHEN 'nl' THEN 'pg_catalog.dutch'
-    WHEN 'pt' THEN 'pg_catalog.portuguese'
-    WHEN 'ro' THEN 'pg_catalog.romanian'
-    WHEN 'ru' THEN 'pg_catalog.russian'
-    WHEN 'sv' THEN 'pg_catalog.swedish'
-    WHEN 'tr' THEN 'pg_catalog.turkish'
-    ELSE 'pg_catalog.simple'
-END::regconfig;
+    WHEN 'da' THEN 'pg_catalog.danish'::regconfig
+    WHEN 'de' THEN 'pg_catalog.german'::regconfig
+    WHEN 'en' THEN 'pg_catalog.english'::regconfig
+    WHEN 'es' THEN 'pg_catalog.spanish'::regconfig
+    WHEN 'fi' THEN 'pg_catalog.finnish'::regconfig
+    WHEN 'fr' THEN 'pg_catalog.french'::regconfig
+    WHEN 'hu' THEN 'pg_catalog.hungarian'::regconfig
+    WHEN 'it' THEN 'pg_catalog.italian'::regconfig
+    WHEN 'nb' THEN 'pg_catalog.norwegian'::regconfig
+    WHEN 'nl' THEN 'pg_catalog.dutch'::regconfig
+    WHEN 'pt' THEN 'pg_catalog.portuguese'::regconfig
+    WHEN 'ro' THEN 'pg_catalog.romanian'::regconfig
+    WHEN 'ru' THEN 'pg_catalog.russian'::regconfig
+    WHEN 'sv' THEN 'pg_catalog.swedish'::regconfig
+    WHEN 'tr' THEN 'pg_catalog.turkish'::regconfig
+    ELSE 'pg_catalog.simple'::regconfig
+END;
 
 -- A text as words with spaces between them: the same for products and for queries.
 CREATE FUNCTION spell(words text) RETURNS text IMMUTABLE LANGUAGE sql RETURN

@@ -6,11 +6,13 @@ use them, so they cannot disagree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from banyan.kernel.transaction import Statements, Transaction
 from banyan.modules.search.store.tallies import DOCUMENTS_TALLIED, LISTINGS_TALLIED
+
+MOST_AT_ONCE = 500
 
 SELLABLE = "coalesce(stock.available > 0 OR stock.backorder, false)"
 
@@ -185,39 +187,46 @@ async def refresh(tx: Transaction, products: Sequence[UUID]) -> None:
 
     Shadows of them were made of older facts, and are given up.
     """
-    tx.changed()
-    await tx.execute(
-        "WITH given_up AS (DELETE FROM shadow_documents WHERE product = ANY($1)), "
-        f"document AS (SELECT {DOCUMENT} FROM ({DOCUMENTS}) AS made WHERE product = ANY($1)), "
-        f"listing AS (SELECT {LISTING} FROM ({LISTINGS}) AS made WHERE product = ANY($1)), "
-        "gone AS (DELETE FROM documents WHERE product = ANY($1) "
-        "AND product NOT IN (SELECT product FROM document)), "
-        "unlisted AS (DELETE FROM listings WHERE product = ANY($1) "
-        "AND (product, market) NOT IN (SELECT product, market FROM listing)), "
-        f"spelled AS ({SPELLINGS}), "
-        f"tallied AS ({DOCUMENTS_TALLIED}), "
-        f"replaced AS (INSERT INTO documents ({DOCUMENT}) SELECT {DOCUMENT} FROM document "
-        f"{REPLACE_DOCUMENT}) "
-        f"INSERT INTO listings ({LISTING}) SELECT {LISTING} FROM listing {REPLACE_LISTING}",
-        products,
-    )
+    for some in _parts(products):
+        tx.changed()
+        await tx.execute(
+            "WITH given_up AS (DELETE FROM shadow_documents WHERE product = ANY($1)), "
+            f"document AS (SELECT {DOCUMENT} FROM ({DOCUMENTS}) AS made WHERE product = ANY($1)), "
+            f"listing AS (SELECT {LISTING} FROM ({LISTINGS}) AS made WHERE product = ANY($1)), "
+            "gone AS (DELETE FROM documents WHERE product = ANY($1) "
+            "AND product NOT IN (SELECT product FROM document)), "
+            "unlisted AS (DELETE FROM listings WHERE product = ANY($1) "
+            "AND (product, market) NOT IN (SELECT product, market FROM listing)), "
+            f"spelled AS ({SPELLINGS}), "
+            f"tallied AS ({DOCUMENTS_TALLIED}), "
+            f"replaced AS (INSERT INTO documents ({DOCUMENT}) SELECT {DOCUMENT} FROM document "
+            f"{REPLACE_DOCUMENT}) "
+            f"INSERT INTO listings ({LISTING}) SELECT {LISTING} FROM listing {REPLACE_LISTING}",
+            some,
+        )
 
 
 async def refresh_listings(tx: Transaction, products: Sequence[UUID]) -> None:
     """Make the listings of products anew, in all markets; their documents stay as they are."""
-    replaced = await tx.value(
-        "WITH given_up AS (DELETE FROM shadow_documents WHERE product = ANY($1)), "
-        f"listing AS (SELECT {LISTING} FROM ({LISTINGS}) AS made WHERE product = ANY($1)), "
-        "unlisted AS (DELETE FROM listings WHERE product = ANY($1) "
-        "AND (product, market) NOT IN (SELECT product, market FROM listing) RETURNING product), "
-        f"tallied AS ({LISTINGS_TALLIED}), "
-        f"listed AS (INSERT INTO listings ({LISTING}) SELECT {LISTING} FROM listing "
-        f"{REPLACE_LISTING} RETURNING product) "
-        "SELECT EXISTS (SELECT FROM unlisted UNION ALL SELECT FROM listed)",
-        products,
-    )
-    if replaced:
-        tx.changed()
+    for some in _parts(products):
+        replaced = await tx.value(
+            "WITH given_up AS (DELETE FROM shadow_documents WHERE product = ANY($1)), "
+            f"listing AS (SELECT {LISTING} FROM ({LISTINGS}) AS made WHERE product = ANY($1)), "
+            "unlisted AS (DELETE FROM listings WHERE product = ANY($1) AND (product, market) "
+            "NOT IN (SELECT product, market FROM listing) RETURNING product), "
+            f"tallied AS ({LISTINGS_TALLIED}), "
+            f"listed AS (INSERT INTO listings ({LISTING}) SELECT {LISTING} FROM listing "
+            f"{REPLACE_LISTING} RETURNING product) "
+            "SELECT EXISTS (SELECT FROM unlisted UNION ALL SELECT FROM listed)",
+            some,
+        )
+        if replaced:
+            tx.changed()
+
+
+def _parts(products: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    """Divide what may be the whole shop into what one statement makes without much memory."""
+    return (products[at : at + MOST_AT_ONCE] for at in range(0, len(products), MOST_AT_ONCE))
 
 
 async def in_other_languages(tx: Transaction) -> list[UUID]:

@@ -16,6 +16,13 @@ from banyan.modules.inventory.contract import StockLevel
 from banyan.modules.pricing.contract import Market, PricesChanged
 from banyan.vocabulary import ProductId
 
+# The products of SKUs about which something newer was told: looked up one by one, because an index
+# of arrays compares each product that it finds with all that it was asked for.
+OF_NEWER = (
+    "newer CROSS JOIN LATERAL "
+    "(SELECT id FROM products WHERE told IS NOT NULL AND skus @> ARRAY[newer.sku]) AS concerned"
+)
+
 
 async def take_turns(tx: Transaction) -> None:
     """Let one writer at a time make documents.
@@ -65,33 +72,25 @@ async def forget_product(tx: Transaction, product: ProductId, version: int) -> l
 
 async def keep_offers(tx: Transaction, changes: Sequence[PricesChanged]) -> list[UUID]:
     """Note what SKUs cost in every market; where there is no offer any more, it is forgotten."""
-    skus = [(sku, change.version) for change in changes for sku in change.skus]
-    offers = [(offer, change.version) for change in changes for offer in change.offers]
     rows = await tx.all(
-        "WITH newer AS (INSERT INTO pricings AS known (sku, version) "
-        "SELECT sku, max(version) FROM unnest($1::text[], $2::bigint[]) AS told (sku, version) "
-        "GROUP BY sku ORDER BY sku ON CONFLICT (sku) DO UPDATE SET version = excluded.version "
+        "WITH changes AS (SELECT * FROM jsonb_to_recordset($1) "
+        "AS change (skus text[], offers jsonb, version bigint)), "
+        "newer AS (INSERT INTO pricings AS known (sku, version) "
+        "SELECT sku, max(version) FROM changes, unnest(skus) AS sku GROUP BY sku "
+        "ON CONFLICT (sku) DO UPDATE SET version = excluded.version "
         "WHERE known.version < excluded.version RETURNING sku, version), "
-        "told AS (SELECT DISTINCT ON (sku, market) sku, market, amount, compare_at, currency FROM "
-        "unnest($3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::text[]) "
-        "AS told (sku, version, market, amount, compare_at, currency) "
-        "JOIN newer USING (sku, version) ORDER BY sku, market), "
+        "offered AS MATERIALIZED (SELECT offer.*, version FROM changes, jsonb_to_recordset(offers) "
+        "AS offer (sku text, market text, price jsonb, compare_at jsonb)), "
+        "told AS (SELECT DISTINCT ON (sku, market) sku, market, "
+        "(price -> 'amount')::bigint, (compare_at -> 'amount')::bigint, price ->> 'currency' "
+        "FROM offered JOIN newer USING (sku, version) ORDER BY sku, market), "
         "gone AS (DELETE FROM offers USING newer WHERE offers.sku = newer.sku "
         "AND (offers.sku, market) NOT IN (SELECT sku, market FROM told)), "
         "kept AS (INSERT INTO offers (sku, market, amount, compare_at, currency) "
         "SELECT * FROM told ON CONFLICT (sku, market) DO UPDATE "
         "SET amount = excluded.amount, compare_at = excluded.compare_at, "
-        "currency = excluded.currency) "
-        "SELECT id FROM products WHERE told IS NOT NULL "
-        "AND skus && ARRAY(SELECT sku FROM newer)",
-        [sku for sku, _ in skus],
-        [version for _, version in skus],
-        [offer.sku for offer, _ in offers],
-        [version for _, version in offers],
-        [offer.market for offer, _ in offers],
-        [offer.price.amount for offer, _ in offers],
-        [offer.compare_at.amount if offer.compare_at else None for offer, _ in offers],
-        [offer.price.currency for offer, _ in offers],
+        f"currency = excluded.currency) SELECT DISTINCT id FROM {OF_NEWER}",
+        changes,
     )
     if rows:  # A page shows the price of every variant, a listing only the lowest.
         tx.changed()
@@ -101,21 +100,17 @@ async def keep_offers(tx: Transaction, changes: Sequence[PricesChanged]) -> list
 async def keep_stock(tx: Transaction, levels: Sequence[StockLevel], *, few: int) -> list[UUID]:
     """Note what can be sold of SKUs; where so few are left, everybody is shown how many."""
     rows = await tx.all(
-        "WITH before AS (SELECT sku, available FROM stock WHERE sku = ANY($1)), "
+        "WITH told AS (SELECT DISTINCT ON (sku) * FROM jsonb_to_recordset($1) "
+        "AS level (sku text, version bigint, available bigint, backorder boolean) "
+        "ORDER BY sku, version DESC), "
+        "before AS (SELECT sku, stock.available FROM told JOIN stock USING (sku)), "
         "newer AS (INSERT INTO stock AS known (sku, version, available, backorder) "
-        "SELECT DISTINCT ON (sku) * FROM "
-        "unnest($1::text[], $2::bigint[], $3::bigint[], $4::boolean[]) "
-        "AS told (sku, version, available, backorder) ORDER BY sku, version DESC "
-        "ON CONFLICT (sku) DO UPDATE SET version = excluded.version, "
+        "SELECT * FROM told ON CONFLICT (sku) DO UPDATE SET version = excluded.version, "
         "available = excluded.available, backorder = excluded.backorder "
         "WHERE known.version < excluded.version RETURNING sku, available) "
-        "SELECT id, EXISTS (SELECT FROM newer LEFT JOIN before USING (sku) "
-        "WHERE least(newer.available, coalesce(before.available, 0)) <= $5) AS few "
-        "FROM products WHERE told IS NOT NULL AND skus && ARRAY(SELECT sku FROM newer)",
-        [level.sku for level in levels],
-        [level.version for level in levels],
-        [level.available for level in levels],
-        [level.backorder for level in levels],
+        "SELECT id, bool_or(least(newer.available, coalesce(before.available, 0)) <= $2) AS few "
+        f"FROM {OF_NEWER} LEFT JOIN before USING (sku) GROUP BY id",
+        levels,
         few,
     )
     if any(row["few"] for row in rows):
