@@ -79,7 +79,7 @@ def on(event: type[E], react: Callable[[Any, E], Awaitable[object]]) -> Reaction
 def on_many(event: type[E], react: Callable[[Any, Sequence[E]], Awaitable[object]]) -> Reaction:
     """Declare that a module listens, and takes all that has come by then at once.
 
-    `on_many(ProductPublished, reactions.products_published)` takes as many statements for a hundred
+    `on_many(OrderConfirmed, reactions.orders_confirmed)` takes as many statements for a hundred
     events as for one. They come as always: late, in any order, and several about the same thing.
     """
     return Reaction(event, react, many=True)

@@ -12,6 +12,7 @@ from banyan.modules.search.store.documents import SELLABLE
 from banyan.modules.search.store.visits import VISIT
 from banyan.modules.search.store.words import BEST
 
+# Variants are looked up one by one: nobody knows ahead how few they are.
 VARIANTS = f"""
     SELECT jsonb_agg(jsonb_build_object(
         'sku', named.sku, 'options', (
@@ -27,8 +28,10 @@ VARIANTS = f"""
             AND stock.available BETWEEN 1 AND $4 THEN stock.available END) ORDER BY place)
     FROM jsonb_array_elements(told -> 'variants') WITH ORDINALITY AS variants (variant, place)
     CROSS JOIN LATERAL (SELECT variant ->> 'sku' AS sku) AS named
-    LEFT JOIN offers ON offers.sku = named.sku AND offers.market = visit.market
-    LEFT JOIN stock ON stock.sku = named.sku"""
+    LEFT JOIN LATERAL (
+        SELECT * FROM offers WHERE sku = named.sku AND market = visit.market LIMIT 1
+    ) AS offers ON true
+    LEFT JOIN LATERAL (SELECT * FROM stock WHERE sku = named.sku LIMIT 1) AS stock ON true"""
 
 OPTIONS = """
     SELECT jsonb_agg(jsonb_build_object('name', translated(option ->> 'name', vocabulary),

@@ -23,8 +23,7 @@ MEANT = """, typed AS (
             ORDER BY length(spelling), spelling LIMIT 100) AS compounds
     ), known AS MATERIALIZED (
         SELECT * FROM read
-        WHERE word IN (SELECT word FROM likely)
-            OR EXISTS (SELECT FROM documents WHERE words @@ query LIMIT (SELECT 1))
+        WHERE word IN (SELECT word FROM likely) OR occurs(query)
     ), meant AS MATERIALIZED (
         SELECT word, query, true AS ranks,
             CASE WHEN length(plain) > 3 THEN part ELSE '% ' || part END AS part
