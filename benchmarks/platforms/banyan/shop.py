@@ -77,7 +77,9 @@ class BanyanShop:
                 self.stop()
             file = folder / "products.jsonl"
             imports.write_lines(file, goods.articles(products))
+            print(f"  importing {file.stat().st_size / 1e6:,.0f} MB …", flush=True)
             self.imported = imports.take_in(file, self._where)
+            file.unlink()
             if closed:
                 self.restart()
             else:
