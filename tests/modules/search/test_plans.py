@@ -9,8 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from banyan.kernel.database import Database, Record
+from banyan.kernel.database import Database
 from banyan.kernel.testing import Bench, Server
+from banyan.kernel.transaction import Record
 from banyan.modules.search.contract import Search
 from tests.modules.search.examples import database, service
 
