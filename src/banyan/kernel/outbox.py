@@ -68,9 +68,7 @@ class Outbox:
             if not rows:
                 return 0
             await self.carry(convert_all(rows, Envelope))
-            await tx.execute(
-                "DELETE FROM outbox WHERE number = ANY($1)", [row["number"] for row in rows]
-            )
+            tx.put("DELETE FROM outbox WHERE number = ANY($1)", [row["number"] for row in rows])
         return len(rows)
 
 
@@ -130,7 +128,7 @@ class Inbox:
             rows = await self._claim(tx, limit)
             for heard in self._at_once(rows):
                 await self._heed(heard)
-            await self._mark_done(tx, rows)
+            self._mark_done(tx, rows)
         return len(rows)
 
     def _at_once(self, rows: Sequence[Record]) -> Iterable[Sequence[Record]]:
@@ -151,7 +149,7 @@ class Inbox:
                     return False
                 row = rows[0]
                 await self._heed(rows)
-                await self._mark_done(tx, rows)
+                self._mark_done(tx, rows)
         except DOWN:
             raise
         except Exception as defect:
@@ -184,10 +182,10 @@ class Inbox:
             self.names,
         )
 
-    async def _mark_done(self, tx: Transaction, rows: Sequence[Record]) -> None:
+    def _mark_done(self, tx: Transaction, rows: Sequence[Record]) -> None:
         """Remember that these were heard, and no longer what they said of whom."""
         if rows:
-            await tx.execute(
+            tx.put(
                 "UPDATE inbox SET status = 'done', due_at = $3, error = NULL, body = 'null' "
                 "FROM unnest($1::uuid[], $2::text[]) AS heard (event, reaction) "
                 "WHERE inbox.event = heard.event AND inbox.reaction = heard.reaction",
@@ -203,7 +201,7 @@ class Inbox:
             "reaction failed", reaction=row["reaction"], id=str(row["event"]), exc_info=defect
         )
         async with self.database.begin() as tx:
-            await tx.execute(
+            tx.put(
                 "UPDATE inbox SET attempt = $3, due_at = $4, error = $5, status = $6 "
                 "WHERE event = $1 AND reaction = $2",
                 row["event"],

@@ -227,7 +227,9 @@ async def test_the_statements_of_a_batch_do_not_grow_with_it(shop: Bench) -> Non
         prices=tuple(price(2, sku=Sku(f"{number:04}")) for number in range(1000))
     )
 
-    assert len(run) == for_one == 8, "BEGIN, turn, concerned, before, known?, write, after, outbox"
+    assert len(run) == for_one == 9, (
+        "BEGIN, turn, concerned, before, known?, write, after, outbox, COMMIT"
+    )
 
 
 async def test_a_quote_is_one_statement_however_long_the_cart(shop: Bench) -> None:
