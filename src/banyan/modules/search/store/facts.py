@@ -29,12 +29,9 @@ async def take_turns(tx: Transaction) -> None:
 
     A document is made of several facts. Two writers that each see only their own fact would leave
     a document that knows one of them. And a batch of events touches rows in no order that could be
-    sorted. What it writes are long statements, which are planned once and for all.
+    sorted.
     """
-    await tx.value(
-        "SELECT pg_advisory_xact_lock('documents'::regclass::oid::integer, 0), "
-        "set_config('plan_cache_mode', 'force_generic_plan', true)"
-    )
+    await tx.value("SELECT pg_advisory_xact_lock('documents'::regclass::oid::integer, 0)")
 
 
 async def keep_products(tx: Transaction, products: Sequence[Product], now: datetime) -> list[UUID]:
