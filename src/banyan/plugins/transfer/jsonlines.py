@@ -95,6 +95,9 @@ class Shop(Value, frozen=True, kw_only=True):
     stock: dict[Sku, list[Level]]
 
 
+_line = msgspec.json.Decoder(ProductLine).decode
+
+
 def read(lines: Iterable[str]) -> Iterator[Listing | Refusal]:
     """Read a file line by line, and tell each product, or why it stays out."""
     for number, line in enumerate(lines, start=1):
@@ -104,7 +107,7 @@ def read(lines: Iterable[str]) -> Iterator[Listing | Refusal]:
             yield Refusal(line=number, reason=flaw)
         elif line.strip():
             try:
-                yield _listing(number, msgspec.json.decode(line, type=ProductLine))
+                yield _listing(number, _line(line))
             except (msgspec.DecodeError, Wrong) as wrong:
                 yield Refusal(line=number, reason=str(wrong))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import msgspec
 
@@ -56,10 +57,14 @@ class Listing(Value, frozen=True, kw_only=True):
     attributes: tuple[Attribute, ...] = ()
 
 
+_encoded = msgspec.msgpack.Encoder().encode
+_decoded = msgspec.msgpack.Decoder(Listing).decode
+
+
 def checked(listing: Listing) -> Listing:
     """Want a listing to keep the limits of its fields, which constructors do not look at."""
     try:
-        return msgspec.json.decode(msgspec.json.encode(listing), type=Listing)
+        return _decoded(_encoded(listing))
     except msgspec.ValidationError as no:
         raise Wrong(line_of(listing, str(no)), str(no)) from None
 
@@ -78,6 +83,7 @@ def cannot_be_kept(text: str) -> str:
     return "" if text.isascii() or not NOT_UTF8.search(text) else "this is not UTF-8"
 
 
+@lru_cache(1000)
 def slugify(text: str) -> str:
     """Spell a text in lower-case words and hyphens; one without Latin letters by its digest."""
     plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()

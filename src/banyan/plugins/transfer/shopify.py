@@ -23,7 +23,6 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
 
@@ -75,16 +74,16 @@ class Terms(Value, frozen=True, kw_only=True):
     locale: Locale
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(dict[str, str]):
     """A row of the table by the names of its columns; where a cell is missing, it is empty."""
 
-    line: int
-    cells: dict[str, str] = field(default_factory=dict)
-    flaw: str = ""
+    def __init__(self, line: int, cells: Iterable[tuple[str, str]] = (), flaw: str = "") -> None:
+        super().__init__(cells)
+        self.line = line
+        self.flaw = flaw
 
-    def __getitem__(self, column: str) -> str:
-        return self.cells.get(column, "")
+    def __missing__(self, column: str) -> str:
+        return ""
 
     def truth(self, column: str, *, otherwise: bool = True) -> bool:
         """Read a cell that says true or false."""
@@ -100,17 +99,12 @@ class Row:
             raise Wrong(self.line, f"{column} is no number: {text}")
         return Decimal(text) if text else None
 
-    def refusal(self) -> Refusal:
-        """Tell the flaw."""
-        return Refusal(line=self.line, reason=self.flaw)
-
 
 def read(lines: Iterable[str], terms: Terms) -> Iterator[Listing | Refusal]:
     """Read a file line by line, and tell each product, or why it stays out."""
     for rows in _products(_rows(lines)):
-        flawed = next((row for row in rows if row.flaw), None)
         try:
-            yield flawed.refusal() if flawed else _listing(rows, terms)
+            yield _listing(rows, terms)
         except Wrong as wrong:
             yield wrong.refusal
 
@@ -128,19 +122,16 @@ def _rows(lines: Iterable[str]) -> Iterator[Row]:
     while True:
         line = table.line_num + 1
         try:
-            cells = [cell.strip() for cell in next(table)]
+            cells = list(map(str.strip, next(table)))
         except StopIteration:
             return
         except csv.Error as error:
             yield Row(line, flaw=f"this is no row of a table: {error}")
             continue
         if any(cells):
-            named = dict(zip(names, cells, strict=False))
-            yield Row(line, named, cannot_be_kept("".join(cells)) or _unnamed(named))
-
-
-def _unnamed(cells: dict[str, str]) -> str:
-    return "" if cells["handle"] else "the row has no handle"
+            row = Row(line, zip(names, cells, strict=False), cannot_be_kept("".join(cells)))
+            row.flaw = row.flaw or ("" if row["handle"] else "the row has no handle")
+            yield row
 
 
 def _products(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -161,6 +152,9 @@ def _products(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _listing(rows: list[Row], terms: Terms) -> Listing:
+    for row in rows:
+        if row.flaw:
+            raise Wrong(row.line, row.flaw)
     first = rows[0]
     if not first["title"]:
         raise Wrong(first.line, "the product has no title")
