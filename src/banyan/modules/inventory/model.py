@@ -160,6 +160,15 @@ def differences(levels: Iterable[Level], counted: Iterable[Held]) -> tuple[Held,
     return tuple(changes)
 
 
+def sorted_out(
+    levels: Iterable[Level], counted: Iterable[Held], changes: Iterable[Held]
+) -> tuple[list[Held], list[Held]]:
+    """Tell what was counted where a SKU has not been before, and the changes where it has been."""
+    known = {(level.sku, level.warehouse) for level in levels}
+    first = [one for one in counted if (one.sku, one.warehouse) not in known]
+    return first, [one for one in changes if (one.sku, one.warehouse) in known]
+
+
 def without_repeats(movements: Sequence[Movement]) -> tuple[Movement, ...]:
     """Keep each movement once, by its id; each must move something."""
     for movement in movements:

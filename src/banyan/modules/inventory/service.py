@@ -76,7 +76,7 @@ class InventoryService(Inventory):
             await store.change_levels(tx, known.held, on_hand=-1, reserved=-1)
             note = f"reservation {reservation}"
             left = [self._movement("shipped", one, -one.quantity, note) for one in known.held]
-            await store.add_movements(tx, left, self.clock.now())
+            await store.record(tx, left, self.clock.now())
             await self._tell(tx, [one.sku for one in known.held])
         return replace(known, state="shipped", expires_at=None)
 
@@ -140,9 +140,13 @@ class InventoryService(Inventory):
             believed = await store.lock_levels(tx, [one.sku for one in counted])
             changes = model.differences(believed, counted)
             model.refuse_too_low(believed, changes)
-            await store.set_levels(tx, counted)
+            first, again = model.sorted_out(believed, counted, changes)
+            if first:
+                await store.open_levels(tx, first)
+            if again:
+                await store.change_levels(tx, again, on_hand=1)
             found = [self._movement("adjusted", one, one.quantity, note) for one in changes]
-            moved = await store.add_movements(tx, found, self.clock.now())
+            moved = await store.record(tx, found, self.clock.now())
             await self._tell(tx, [one.sku for one in moved])
         return moved
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -171,39 +172,43 @@ async def add_levels(tx: Transaction, places: Sequence[tuple[Sku, str]]) -> None
     )
 
 
-async def set_levels(tx: Transaction, counted: Sequence[Held]) -> None:
-    """Set what is on hand, also where a SKU has not been before."""
+async def open_levels(tx: Transaction, counted: Sequence[Held]) -> None:
+    """Note what is on hand where a SKU has not been before: nobody else may add it meanwhile."""
     await tx.execute(
         "INSERT INTO levels (sku, warehouse, on_hand) "
-        "SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) "
-        "ON CONFLICT (sku, warehouse) DO UPDATE "
-        "SET on_hand = excluded.on_hand, version = levels.version + 1 "
-        "WHERE levels.on_hand <> excluded.on_hand",
+        "SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])",
         [one.sku for one in counted],
         [one.warehouse for one in counted],
         [one.quantity for one in counted],
     )
 
 
+MOVE = """
+    INSERT INTO movements (id, sku, warehouse, quantity, reason, note, at)
+    SELECT *, $7::timestamptz FROM
+    unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[])"""
+
+
+async def record(
+    tx: Transaction, movements: Sequence[Movement], now: datetime
+) -> tuple[Movement, ...]:
+    """Record what comes and goes by our own doing, under ids that nobody has had."""
+    await tx.execute(MOVE, *_columns(movements), now)
+    return tuple(replace(one, at=now) for one in movements)
+
+
 async def add_movements(
     tx: Transaction, movements: Sequence[Movement], now: datetime
 ) -> tuple[Movement, ...]:
     """Record what came and went; return what had not been recorded before."""
-    rows = await tx.all(
-        "INSERT INTO movements (id, sku, warehouse, quantity, reason, note, at) "
-        "SELECT *, $7::timestamptz FROM "
-        "unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[]) "
-        "ON CONFLICT DO NOTHING RETURNING id",
-        [one.id for one in movements],
-        [one.sku for one in movements],
-        [one.warehouse for one in movements],
-        [one.quantity for one in movements],
-        [one.reason for one in movements],
-        [one.note for one in movements],
-        now,
-    )
+    rows = await tx.all(f"{MOVE} ON CONFLICT DO NOTHING RETURNING id", *_columns(movements), now)
     fresh = {row["id"] for row in rows}
     return tuple(replace(one, at=now) for one in movements if one.id in fresh)
+
+
+def _columns(movements: Sequence[Movement]) -> list[list[Any]]:
+    names = ("id", "sku", "warehouse", "quantity", "reason", "note")
+    return [[getattr(one, name) for one in movements] for name in names]
 
 
 async def movements_by_id(db: Statements, ids: Sequence[UUID]) -> tuple[Movement, ...]:
