@@ -11,6 +11,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from io import TextIOWrapper
+from itertools import chain
 from operator import attrgetter
 from typing import BinaryIO, TypeVar
 
@@ -24,6 +25,8 @@ from banyan.vocabulary import Sku
 
 BATCH = 500
 MOST_VARIANTS = 5_000
+AT_ONCE = 2
+"""How many batches are saved at the same time: one waits for the disk, the other does not."""
 TURN = 10
 """How many products are read at a stretch."""
 
@@ -75,15 +78,17 @@ async def import_products(
         else:
             terms = await _terms(pricing, inventory, price_list, warehouse)
             listings = shopify.read(lines, terms)
-        batch, saved = await _batch(listings), list[Listing]()
-        while batch:
-            # While a batch is saved, the one before gets its prices and its stock, and the next
-            # one is read.
-            saved, _, batch = await asyncio.gather(
-                intake.save(batch), intake.equip(saved), _batch(listings)
+        batches, saved = await _batches(listings), list[list[Listing]]()
+        while batches:
+            # While some batches are saved, those before get their prices and their stock, and the
+            # next ones are read.
+            saved, _, batches = await asyncio.gather(
+                asyncio.gather(*map(intake.save, batches)),
+                intake.equip(list(chain(*saved))),
+                _batches(listings),
             )
             progress(intake.report.products)
-        await intake.equip(saved)
+        await intake.equip(list(chain(*saved)))
     finally:
         # Whoever has opened the file closes it.
         lines.detach()
@@ -146,6 +151,11 @@ async def _terms(
         warehouse=warehouses[0].code,
         locale=markets[chosen.market].locales[0],
     )
+
+
+async def _batches(listings: Iterator[Listing | Refusal]) -> list[list[Listing | Refusal]]:
+    """Read as many batches as are saved at the same time, or what is left."""
+    return [batch for _ in range(AT_ONCE) if (batch := await _batch(listings))]
 
 
 async def _batch(listings: Iterator[Listing | Refusal]) -> list[Listing | Refusal]:
