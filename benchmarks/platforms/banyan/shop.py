@@ -126,10 +126,12 @@ class BanyanShop:
     def trials(self) -> Iterator[Trial]:
         """Tell what is held, start again, look at crowds and hops, and at last at imports."""
         held = {kind: size / 1e6 for kind, size in self.spent().resident_bytes.items()}
+        bank = held.pop("bank", 0)
         yield Trial(
-            "memory after the load",
-            ", ".join(f"{kind} {size:.0f} MB" for kind, size in sorted(held.items())),
-            "≤ 400 MB in all",
+            "memory after the load (proportional set size)",
+            ", ".join(f"{kind} {size:.0f} MB" for kind, size in sorted(held.items()))
+            + f"; the bank, which is outside of the shop, {bank:.0f} MB",
+            "≤ 400 MB in all without the bank",
             held=sum(held.values()) <= 400,
         )
         took = self.restart()

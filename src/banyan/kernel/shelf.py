@@ -17,7 +17,7 @@ from banyan.kernel.conditional import unchanged
 from banyan.kernel.database import Database
 from banyan.kernel.refusal import Headers
 
-MOST_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 24 * 1024 * 1024
 LARGEST_BYTES = 512 * 1024
 LONGEST_QUESTION = 2 * 1024
 """What is said at greater length, few ask twice."""
