@@ -190,6 +190,22 @@ async def test_news_that_comes_late_or_twice_changes_nothing(shop: Shop) -> None
     assert (cart.lines[0].title, cart.lines[0].unit_price.amount) == ("Better Lamp", 6000)
 
 
+@pytest.mark.parametrize("versions", [(2, 3), (3, 2)])
+async def test_a_variant_that_is_gone_is_not_sold_if_both_are_heard_at_once(
+    shop: Shop, versions: tuple[int, int]
+) -> None:
+    dimmer = Variant(sku=Sku("dimmer"), weight_grams=90)
+    without = product(LAMP, version=3)
+    with_it = replace(without, variants=(*without.variants, dimmer), version=2)
+    told = {2: with_it, 3: without}
+
+    await shop.bench.hear(*(ProductPublished(product=told[one]) for one in versions))
+
+    await shop.ordering.create_cart(cart=CART)
+    with pytest.raises(UnknownSku):
+        await shop.ordering.add_line(cart=CART, sku=dimmer.sku)
+
+
 async def test_what_is_retired_is_not_sold_even_if_its_publication_comes_later(
     shop: Shop,
 ) -> None:
