@@ -187,6 +187,19 @@ async def test_what_was_counted_last_is_there(shop: Bench) -> None:
     assert await available(inventory) == 7
 
 
+async def test_what_is_new_and_what_was_there_is_counted_together(shop: Bench) -> None:
+    await stock(shop, near=3)
+    inventory = await stock(shop, near=1, far=2)
+
+    levels = await inventory.levels(skus=(LAMP,))
+
+    assert {one.warehouse: (one.on_hand, one.version) for one in levels} == {
+        "near": (1, 2),
+        "far": (2, 1),
+    }
+    assert sorted(one.quantity for one in await inventory.movements()) == [-2, 2, 3]
+
+
 async def test_nothing_is_counted_where_a_sku_has_not_been(shop: Bench) -> None:
     inventory = await stock(shop, near=0)
 
