@@ -78,7 +78,9 @@ async def simplest(folder: Path, visitor: Visitor, operation: Operation) -> list
             await operation(visitor)
         await asyncio.sleep(BACKGROUND_SECONDS)
         run = await _logged(folder, server, operation, visitor, rest=BACKGROUND_SECONDS)
+        idle = await _logged(folder, server, _nothing, visitor, rest=BACKGROUND_SECONDS)
     statements, commits = _counted(run)
+    statements -= _counted(idle)[0]  # What looks around whether there is work or not.
     read = Statement("banyan_ordering", READ, ["eu"])
     writes = [Statement("banyan_ordering", WRITE, [IDS.new()]) for _ in range(commits)]
     return [*[read] * (statements - commits), *writes]
@@ -202,6 +204,10 @@ async def _connect(folder: Path, role: str) -> asyncpg.Connection[asyncpg.Record
     )
     await connection.execute(f"SET SESSION AUTHORIZATION {role}")
     return connection
+
+
+async def _nothing(_: Visitor) -> None:
+    """Do nothing."""
 
 
 def _counted(run: Sequence[re.Match[str]]) -> tuple[int, int]:
