@@ -92,8 +92,8 @@ class Transaction:
 
     async def execute(self, sql: str, *values: object) -> int:
         """Run a statement and return how many rows it touched."""
-        connection = await self.connection()
-        return await self._run(connection, sql, values)
+        await self.connection()
+        return await self._run(sql, values)
 
     def put(
         self,
@@ -188,7 +188,7 @@ class Transaction:
         if not left:
             return
         if len(left) == 1 and left[0].rows is None:
-            touched = [await self._run(self._connection, left[0].sql, left[0].values)]
+            touched = [await self._run(left[0].sql, left[0].values)]
         else:
             sql = _as_one(tuple((one.sql, len(one.values), one.rows is not None) for one in left))
             values = [value for one in left for value in (*one.values, *_demanded(one))]
@@ -198,11 +198,9 @@ class Transaction:
             if one.then:
                 self._after.append(partial(one.then, rows))
 
-    async def _run(
-        self, connection: asyncpg.Connection[Record], sql: str, values: Sequence[object]
-    ) -> int:
+    async def _run(self, sql: str, values: Sequence[object]) -> int:
         statements.add(self.database.module, sql)
-        status = await connection.execute(sql, *values)
+        status = await self._connection.execute(sql, *values)
         return int(status.rsplit(" ", 1)[-1]) if status[-1].isdigit() else 0
 
 
