@@ -45,6 +45,18 @@ async def test_what_is_asked_sees_what_was_put(service: PondService) -> None:
     assert await leaps(service, "newt") == 4
 
 
+async def test_what_only_looks_begins_nothing(water: Bench, service: PondService) -> None:
+    await service.put(name="frog")
+    run = water.watch()
+
+    async with service.db.begin() as tx:
+        before = await leaps(service, "frog")
+        tx.put(LEAP, "frog", 2, rows=1)
+
+    assert [sql.split(" ")[0] for _, sql in run] == ["read", "COMMIT", "WITH"]
+    assert (before, await leaps(service, "frog")) == (0, 2)
+
+
 @pytest.mark.parametrize("asked", [0, 1])
 async def test_where_somebody_was_faster_nothing_has_happened(
     water: Bench, service: PondService, asked: int

@@ -183,7 +183,7 @@ class Database:
         statements.add(self.module, "read")
         current = _open.get()
         if current is not None and current.database is self:
-            return await ask(await current.connection())
+            return await ask(await current.reading())
         if self._replica and self._replica.will_do():
             with suppress(Unread):
                 return await self._replica.read(ask)

@@ -139,6 +139,13 @@ class Transaction:
         await self._do_what_is_left()
         return self._connection
 
+    async def reading(self) -> asyncpg.Connection[Record]:
+        """Let what only looks see what stands there, and what this transaction has done if it has.
+
+        It locks nothing, so there is nothing to begin: a `put` can demand that it still holds.
+        """
+        return await self.connection() if self._begun or self._left else self._connection
+
     async def commit(self) -> None:
         """Do what was left for last, write what was told into the outbox, and let it all stand."""
         while self._last:

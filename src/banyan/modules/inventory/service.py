@@ -254,12 +254,10 @@ class InventoryService(Inventory):
     async def _allocate(
         self, tx: Transaction, ids: Sequence[UUID]
     ) -> Sequence[Reservation | Problem]:
-        known = await store.lock_reservations(tx, ids)
-        answers = model.allocate(ids, known)
-        held = [one.id for one in known.values() if one.state == "held"]
-        if held:
-            await store.set_state(tx, held, "allocated")
-        return answers
+        known = {one.id: one for one in await store.reservations(self.db, ids)}
+        if held := [one.id for one in known.values() if one.state == "held"]:
+            store.allocate(tx, held)
+        return model.allocate(ids, known)
 
     async def _give_back(self, tx: Transaction, reservations: Sequence[Reservation]) -> None:
         held = model.added(one for known in reservations for one in known.held)

@@ -26,14 +26,14 @@ from banyan.vocabulary import Sku
 
 LEVEL = "sku, warehouse, on_hand, reserved, on_hand - reserved AS available, backorder, version"
 WAREHOUSE = "code, title, country, position, active, version"
+PLACED = ("sku", "warehouse", "quantity")
+MOVED = ("id", *PLACED, "reason", "note")
 RESERVATION = """
     SELECT id, state, expires_at, coalesce((
         SELECT jsonb_agg(jsonb_build_object(
             'sku', sku, 'warehouse', warehouse, 'quantity', quantity) ORDER BY sku, warehouse)
         FROM held WHERE reservation = reservations.id), '[]') AS held
     FROM reservations"""
-
-
 KEEP = """
     WITH made AS (
         INSERT INTO reservations (id, state, expires_at)
@@ -92,6 +92,16 @@ async def reservations(db: Statements, ids: Sequence[UUID]) -> tuple[Reservation
     return convert_all(rows, Reservation)
 
 
+def allocate(tx: Transaction, ids: Sequence[UUID]) -> None:
+    """Keep for good what is held, unless somebody else has given some of it up meanwhile."""
+    tx.put(
+        "UPDATE reservations SET state = 'allocated', expires_at = NULL "
+        "WHERE id = ANY($1) AND state = 'held'",
+        ids,
+        rows=len(ids),
+    )
+
+
 async def set_state(tx: Transaction, ids: Sequence[UUID], state: ReservationState) -> None:
     """Move reservations on; what is not merely held any more does not expire."""
     await tx.execute(
@@ -126,12 +136,9 @@ async def keep(tx: Transaction, made: Sequence[Reservation]) -> tuple[StockLevel
     held = [(known.id, one) for known in made for one in known.held]
     rows = await tx.all(
         KEEP,
-        [known.id for known in made],
-        [known.expires_at for known in made],
+        *_columns(made, ("id", "expires_at")),
         [reservation for reservation, _ in held],
-        [one.sku for _, one in held],
-        [one.warehouse for _, one in held],
-        [one.quantity for _, one in held],
+        *_columns([one for _, one in held], PLACED),
     )
     return convert_all(rows, StockLevel)
 
@@ -145,9 +152,7 @@ async def change_levels(
         "reserved = reserved + $5 * change.quantity, version = version + 1 "
         "FROM unnest($1::text[], $2::text[], $3::bigint[]) AS change (sku, warehouse, quantity) "
         "WHERE levels.sku = change.sku AND levels.warehouse = change.warehouse",
-        [one.sku for one in changes],
-        [one.warehouse for one in changes],
-        [one.quantity for one in changes],
+        *_columns(changes, PLACED),
         on_hand,
         reserved,
     )
@@ -177,9 +182,7 @@ async def open_levels(tx: Transaction, counted: Sequence[Held]) -> None:
     await tx.execute(
         "INSERT INTO levels (sku, warehouse, on_hand) "
         "SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])",
-        [one.sku for one in counted],
-        [one.warehouse for one in counted],
-        [one.quantity for one in counted],
+        *_columns(counted, PLACED),
     )
 
 
@@ -193,7 +196,7 @@ async def record(
     tx: Transaction, movements: Sequence[Movement], now: datetime
 ) -> tuple[Movement, ...]:
     """Record what comes and goes by our own doing, under ids that nobody has had."""
-    await tx.execute(MOVE, *_columns(movements), now)
+    await tx.execute(MOVE, *_columns(movements, MOVED), now)
     return tuple(replace(one, at=now) for one in movements)
 
 
@@ -201,14 +204,15 @@ async def add_movements(
     tx: Transaction, movements: Sequence[Movement], now: datetime
 ) -> tuple[Movement, ...]:
     """Record what came and went; return what had not been recorded before."""
-    rows = await tx.all(f"{MOVE} ON CONFLICT DO NOTHING RETURNING id", *_columns(movements), now)
+    rows = await tx.all(
+        f"{MOVE} ON CONFLICT DO NOTHING RETURNING id", *_columns(movements, MOVED), now
+    )
     fresh = {row["id"] for row in rows}
     return tuple(replace(one, at=now) for one in movements if one.id in fresh)
 
 
-def _columns(movements: Sequence[Movement]) -> list[list[Any]]:
-    names = ("id", "sku", "warehouse", "quantity", "reason", "note")
-    return [[getattr(one, name) for one in movements] for name in names]
+def _columns(values: Sequence[object], names: Sequence[str]) -> list[list[Any]]:
+    return [[getattr(one, name) for one in values] for name in names]
 
 
 async def movements_by_id(db: Statements, ids: Sequence[UUID]) -> tuple[Movement, ...]:
