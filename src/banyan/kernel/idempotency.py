@@ -89,11 +89,13 @@ async def resumed(
 
     claimed = False
 
-    def note(tx: Transaction) -> None:
+    def claim(_: int) -> None:
         nonlocal claimed
+        claimed = True
+
+    def note(tx: Transaction) -> None:
         if not claimed:
-            claimed = True
-            tx.put(CLAIM, *_claim(database, key, operation))
+            tx.put(CLAIM, *_claim(database, key, operation), then=claim)
 
     token = noting.set((database, note))
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -162,8 +163,11 @@ class OrderingService(Ordering):
         if looks_like_card_number(payment.token):
             # Before anything is written: not even the journal may hold one (PCI DSS 3).
             raise UnknownPaymentToken
-        found, weight = await carts.cart_with_weight(self.db, cart)
-        order = found.order or await self._placed(found, weight, payment)
+        order: OrderId | None = None
+        while order is None:  # Whoever was overtaken looks again.
+            found, weight = await carts.cart_with_weight(self.db, cart)
+            with suppress(Overtaken):
+                order = found.order or await self._placed(found, weight, payment)
         await self.sagas.running(self.checkout, order).settled()
         return await orders.order(self.db, order)
 
