@@ -44,7 +44,7 @@ PATIENCE_SECONDS = 3
 
 MOST_POINTS = 300
 LEAST_POINTS = 20
-EVERY = 40
+EVERY = 10
 """Of so many points one is a death in an ordinary run; `make soak` takes them all."""
 
 
