@@ -116,7 +116,7 @@ async def test_a_cart_is_made_ready_and_ordered(till: Till) -> None:
     await settle(till.app)  # Mail, capture and search, each of which has looked until all is done.
 
     after = till.spent()
-    assert sum(one.statements for one in after.values()) <= 47
+    assert sum(one.statements for one in after.values()) <= 44
     assert sum(one.commits for one in after.values()) <= 8
 
 
