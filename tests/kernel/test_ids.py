@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from banyan.kernel.clock import FixedClock
-from banyan.kernel.ids import Ids, SeededIds, derived
+from banyan.kernel.ids import Ids, SeededIds, dated, derived
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -84,3 +84,14 @@ def test_a_derived_id_is_found_again_by_what_it_was_made_from() -> None:
 def test_different_things_derive_different_ids(a: str, b: str, c: str, d: str) -> None:
     if (a, b) != (c, d):
         assert derived(a, b) != derived(c, d)
+
+
+@given(moments, st.text(), st.text())
+def test_a_dated_id_sorts_by_its_date_and_stays_its_own(
+    moment: datetime, one: str, other: str
+) -> None:
+    first, second = (dated(derived("demo", name), moment) for name in (one, other))
+
+    assert (first == second) == (one == other)
+    assert (first.version, first.variant) == (8, RFC_4122)
+    assert first.int >> 80 == milliseconds(moment)

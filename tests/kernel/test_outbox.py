@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from random import Random
+
 import pytest
 
+from banyan.kernel.event import Envelope
 from banyan.kernel.outbox import MOST_ATTEMPTS
 from banyan.kernel.testing import Bench
 from tests.kernel.pond.contract import Croaked, Leapt, NoSuchFrog, Pond
@@ -120,6 +124,28 @@ async def test_a_hundred_events_take_as_many_statements_as_one(
 
     assert await cost(100) == await cost(1)
     assert await pond.leaps(name="echo") == 101
+
+
+async def test_of_events_that_tell_much_fewer_are_taken_at_once(
+    water: Bench, pond: Pond, service: PondService
+) -> None:
+    carried = []
+    outbox = water.app.rooms["pond"].worker.outbox
+    carry = outbox.carry
+
+    async def note(envelopes: Sequence[Envelope]) -> None:
+        carried.append(len(envelopes))
+        await carry(envelopes)
+
+    outbox.carry = note
+    songs = Random(0)
+    async with service.db.begin() as tx:
+        tx.tell(*(Croaked(times=n, song=songs.randbytes(25_000).hex()) for n in range(5)))
+
+    await water.settle()
+
+    assert carried == [3, 2]
+    assert service.choruses == [[0, 1, 2], [3, 4]]
 
 
 async def test_what_is_heard_at_once_has_its_effect_once(

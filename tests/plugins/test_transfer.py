@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ class Shop:
             catalog=self.catalog,
             pricing=self.pricing,
             inventory=self.inventory,
+            ids=self.bench.app.ids,
             progress=([] if done is None else done).append,
             price_list=price_list,
             warehouse=warehouse,
@@ -352,6 +354,26 @@ async def test_an_import_that_was_cut_off_is_finished_by_the_next(shop: Shop) ->
     assert report == Report(products=1_001, created=1, unchanged=1_000, prices=1_001, stock=1_001)
     assert again == Report(products=1_001, unchanged=1_001)
     assert len(await shop.bench.told(ProductPublished)) == 1_001
+
+
+async def test_two_imports_of_one_file_at_once_make_each_product_once(shop: Shop) -> None:
+    table = "Handle,Title\n" + "".join(f"p-{n},P\n" for n in range(20))
+
+    reports = await asyncio.gather(*(shop.take(table) for _ in range(3)))
+
+    assert [report.refusals for report in reports] == [[], [], []]
+    assert sum(report.created for report in reports) == 20
+    assert len(await shop.catalog.products(limit=100)) == 20
+
+
+async def test_a_product_is_as_new_as_its_import(shop: Shop) -> None:
+    for handle in ("old", "newer", "newest"):
+        await shop.take(f"Handle,Title\n{handle},P\n")
+        shop.bench.clock.advance(1)
+
+    by_age = await shop.catalog.products()
+
+    assert [product.slug for product in by_age] == ["old", "newer", "newest"]
 
 
 async def test_what_is_there_already_is_read_once_and_not_saved_again(shop: Shop) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from banyan.kernel.ids import SeededIds
 from banyan.modules.catalog.contract import Product
 from banyan.modules.inventory.contract import Held, Level
 from banyan.modules.pricing.contract import Price
@@ -22,7 +23,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 
 def listings(text: str) -> list[Listing | Refusal]:
-    return list(read(io.StringIO(text, newline="")))
+    return list(read(io.StringIO(text, newline=""), SeededIds()))
 
 
 def only(text: str) -> Listing:

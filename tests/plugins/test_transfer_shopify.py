@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from banyan.kernel.ids import SeededIds
 from banyan.modules.catalog.contract import Category, Option, Picture
 from banyan.modules.pricing.contract import Price, PriceList
 from banyan.plugins.transfer.listing import Listing, Refusal, Unreadable
@@ -30,7 +31,7 @@ def terms(currency: str = "EUR") -> Terms:
 
 def told(*rows: str, header: str = HEADER, currency: str = "EUR") -> list[Listing | Refusal]:
     text = "\n".join([header, *rows])
-    return list(read(io.StringIO(text, newline=""), terms(currency)))
+    return list(read(io.StringIO(text, newline=""), terms(currency), SeededIds()))
 
 
 def row(handle: str, title: str = "", **cells: str) -> str:
@@ -66,7 +67,7 @@ def test_a_real_file_is_understood(
     name: str, products: int, variants: int, pictures: int, categories: set[str]
 ) -> None:
     with (REAL / f"{name}.csv").open(encoding="utf-8-sig", newline="") as file:
-        found = [one for one in read(file, terms()) if isinstance(one, Listing)]
+        found = [one for one in read(file, terms(), SeededIds()) if isinstance(one, Listing)]
 
     assert len(found) == products
     assert sum(len(one.product.variants) for one in found) == variants
@@ -79,7 +80,11 @@ def test_a_real_file_is_understood(
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real files are not at hand")
 def test_a_real_product_is_understood_in_all_its_rows() -> None:
     with (REAL / "jewelery.csv").open(encoding="utf-8-sig", newline="") as file:
-        found = {one.product.slug: one for one in read(file, terms()) if isinstance(one, Listing)}
+        found = {
+            one.product.slug: one
+            for one in read(file, terms(), SeededIds())
+            if isinstance(one, Listing)
+        }
 
     gem, anchor, earrings = found["gemstone"], found["leather-anchor"], found["boho-earrings"]
 
@@ -371,7 +376,7 @@ def test_a_file_without_a_header_is_not_read(header: str) -> None:
 def test_a_file_is_read_as_it_is_needed() -> None:
     lines = iter([HEADER + "\n", row("a", "A") + "\n", row("b", "B") + "\n", "never read"])
 
-    first = next(read(lines, terms()))
+    first = next(read(lines, terms(), SeededIds()))
 
     assert isinstance(first, Listing)
     assert list(lines) == ["never read"]

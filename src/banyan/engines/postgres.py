@@ -33,7 +33,7 @@ _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "300",
     "shared_buffers": "128MB",
-    "wal_compression": "on",
+    "max_wal_size": "4GB",  # After each checkpoint, every page is written once more as a whole.
     "random_page_cost": "1.1",
     "autovacuum_naptime": "10s",  # A shop that was just filled shall not be read by bad plans.
     "jit": "off",

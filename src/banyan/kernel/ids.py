@@ -27,10 +27,9 @@ class Ids:
 
     def new(self) -> UUID:
         """Tell a new id; ids of different milliseconds sort by time."""
-        milliseconds = (self._clock.now() - _EPOCH) // _MILLISECOND
         chance = self._chance()
         high, low = chance >> _LOW_BITS, chance & ((1 << _LOW_BITS) - 1)
-        return UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << _LOW_BITS | low)
+        return _timed(self._clock.now(), 0x7 << 76 | high << 64 | 0b10 << _LOW_BITS | low)
 
     def _chance(self) -> int:
         return secrets.randbits(_CHANCE_BITS)
@@ -55,6 +54,18 @@ def derived(namespace: UUID | str, name: str) -> UUID:
     result may be known.
     """
     return uuid5(namespace if isinstance(namespace, UUID) else _root(namespace), name)
+
+
+def dated(thing: UUID, moment: datetime) -> UUID:
+    """Give a derived id a time that it is sorted by, as new ones are by theirs (UUIDv8, RFC 9562).
+
+    Of things of the same millisecond, the rest of the ids decides, which is always the same.
+    """
+    return _timed(moment, 0x8 << 76 | thing.int & ((1 << 76) - 1))
+
+
+def _timed(moment: datetime, rest: int) -> UUID:
+    return UUID(int=(moment - _EPOCH) // _MILLISECOND << 80 | rest)
 
 
 @cache

@@ -26,6 +26,22 @@ FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 300.0
 KEPT_DAYS = 7
 
+# The first of a batch, and what comes after it until so many bytes are there, as they are stored: a
+# few events may tell more than a hundred others. The rest is free again with the commit.
+FITTING = """
+    SELECT * FROM (
+        SELECT *, sum(pg_column_size(data)) OVER (ROWS UNBOUNDED PRECEDING)
+            - pg_column_size(data) AS ahead
+        FROM ({}) AS batch
+    ) AS weighed WHERE ahead < 128000"""
+TOLD = FITTING.format("""
+    SELECT number, id, $2::text AS source, type, time, body AS data, traceparent
+    FROM outbox ORDER BY number LIMIT $1 FOR UPDATE SKIP LOCKED""")
+HEARD = FITTING.format("""
+    SELECT event, reaction, source, type, time, body AS data, traceparent, attempt
+    FROM inbox WHERE status = 'pending' AND due_at <= $1 AND reaction = ANY($3)
+    ORDER BY due_at, number LIMIT $2 FOR UPDATE SKIP LOCKED""")
+
 React = Callable[[Any], Awaitable[object]]
 
 
@@ -59,12 +75,7 @@ class Outbox:
 
     async def _carry_on(self) -> int:
         async with self.database.begin() as tx:
-            rows = await tx.all(
-                "SELECT number, id, $2::text AS source, type, time, body AS data, traceparent "
-                "FROM outbox ORDER BY number LIMIT $1 FOR UPDATE SKIP LOCKED",
-                BATCH,
-                f"/modules/{self.database.module}",
-            )
+            rows = await tx.all(TOLD, BATCH, f"/modules/{self.database.module}")
             if not rows:
                 return 0
             await self.carry(convert_all(rows, Envelope))
@@ -173,14 +184,7 @@ class Inbox:
             await react(events if reaction.many else events[0])
 
     async def _claim(self, tx: Transaction, limit: int) -> list[Record]:
-        return await tx.all(
-            "SELECT event, reaction, source, type, time, body AS data, traceparent, attempt "
-            "FROM inbox WHERE status = 'pending' AND due_at <= $1 AND reaction = ANY($3) "
-            "ORDER BY due_at, number LIMIT $2 FOR UPDATE SKIP LOCKED",
-            self.database.clock.now(),
-            limit,
-            self.names,
-        )
+        return await tx.all(HEARD, self.database.clock.now(), limit, self.names)
 
     def _mark_done(self, tx: Transaction, rows: Sequence[Record]) -> None:
         """Remember that these were heard, and no longer what they said of whom."""

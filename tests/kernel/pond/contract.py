@@ -19,6 +19,7 @@ class Croaked(Event):
     """A frog has croaked."""
 
     times: int
+    song: str = ""
 
 
 class NoSuchFrog(Problem, status=404):
@@ -31,6 +32,7 @@ class TooFar(Problem, status=409):
     """No frog leaps that far."""
 
     times: int
+    song: str = ""
 
 
 @contract("pond")

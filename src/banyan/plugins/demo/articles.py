@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from html import escape
 from itertools import chain
@@ -14,7 +15,7 @@ from zlib import crc32
 
 import msgspec
 
-from banyan.kernel.ids import derived
+from banyan.kernel.ids import dated, derived
 from banyan.modules.catalog.contract import Option, Picture, Product, ProductText, Variant
 from banyan.modules.inventory.contract import Movement
 from banyan.modules.pricing.contract import Price
@@ -24,6 +25,9 @@ DATA = Path(__file__).parent / "data"
 BRAND = "Banyan & Co"
 COLORED = ("Color", "Wood")
 """The options of which each value is shown in a picture of its own."""
+
+OPENED = datetime(2026, 1, 1, tzinfo=UTC)
+"""All articles are of that day: whatever is made later, is newer."""
 
 MOST_IN_STOCK = 45
 
@@ -178,7 +182,7 @@ def backordered() -> list[Sku]:
 
 def _product(article: Article, category: str) -> Product:
     return Product(
-        id=ProductId(derived("demo", article.slug)),
+        id=ProductId(dated(derived("demo", article.slug), OPENED)),
         slug=article.slug,
         title=article.title,
         state="published",

@@ -122,8 +122,7 @@ class Intake:
 
         Each that cannot costs a call more.
         """
-        slugs = tuple(listing.product.slug for listing in listings)
-        known = {product.slug: product for product in await self.catalog.find(slugs=slugs)}
+        known = await self._known(listings)
         listings = [_recognized(listing, known) for listing in listings]
         often = Counter(listing.product.id for listing in listings)
         while wanted := [
@@ -136,12 +135,22 @@ class Intake:
             except (InvalidProduct, Taken) as no:
                 culprit = next(one for one in reversed(wanted) if one.product.id == no.product)
                 listings.remove(culprit)
-                self._refuse(*_complaint(culprit, no))
+                known |= await self._known([culprit])
+                again = _recognized(culprit, known)
+                if again.product.id == culprit.product.id:
+                    self._refuse(*_complaint(culprit, no))
+                else:
+                    listings.append(again)  # Somebody else has made it meanwhile.
             else:
                 self._count(saved, known)
                 break
         self.report.unchanged += len(listings) - len(wanted)
         return listings
+
+    async def _known(self, listings: Iterable[Listing]) -> dict[str, Product]:
+        """Find the products that have the slugs of listings already."""
+        slugs = tuple(listing.product.slug for listing in listings)
+        return {product.slug: product for product in await self.catalog.find(slugs=slugs)}
 
     def _count(self, saved: Iterable[Product], known: dict[str, Product]) -> None:
         for product in saved:

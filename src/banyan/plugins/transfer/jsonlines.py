@@ -28,6 +28,7 @@ import msgspec
 from msgspec import Meta, structs
 
 from banyan.kernel.contract import Value
+from banyan.kernel.ids import Ids
 from banyan.modules.catalog.contract import (
     Attribute,
     Category,
@@ -45,7 +46,6 @@ from banyan.plugins.transfer.listing import (
     Refusal,
     Wrong,
     cannot_be_kept,
-    product_id,
 )
 from banyan.vocabulary import ProductId, Sku
 
@@ -98,8 +98,11 @@ class Shop(Value, frozen=True, kw_only=True):
 _line = msgspec.json.Decoder(ProductLine).decode
 
 
-def read(lines: Iterable[str]) -> Iterator[Listing | Refusal]:
-    """Read a file line by line, and tell each product, or why it stays out."""
+def read(lines: Iterable[str], ids: Ids) -> Iterator[Listing | Refusal]:
+    """Read a file line by line, and tell each product, or why it stays out.
+
+    Who has no id in the file gets a new one.
+    """
     for number, line in enumerate(lines, start=1):
         # Escaped backslashes are left out: a text about \\u0000 does not contain the character.
         flaw = cannot_be_kept(line.replace(r"\\", "").replace(r"\u0000", "\0"))
@@ -107,12 +110,12 @@ def read(lines: Iterable[str]) -> Iterator[Listing | Refusal]:
             yield Refusal(line=number, reason=flaw)
         elif line.strip():
             try:
-                yield _listing(number, _line(line))
+                yield _listing(number, _line(line), ids)
             except (msgspec.DecodeError, Wrong) as wrong:
                 yield Refusal(line=number, reason=str(wrong))
 
 
-def _listing(number: int, line: ProductLine) -> Listing:
+def _listing(number: int, line: ProductLine, ids: Ids) -> Listing:
     for variant in line.variants:
         if len({price.price_list for price in variant.prices}) < len(variant.prices):
             raise Wrong(number, f"{variant.sku} has two prices on one list")
@@ -122,7 +125,7 @@ def _listing(number: int, line: ProductLine) -> Listing:
     said["variants"] = tuple(Variant(**_said(Variant, variant)) for variant in line.variants)
     return Listing(
         line=number,
-        product=Product(id=line.id or product_id(line.slug), state=line.state, **said),
+        product=Product(id=line.id or ProductId(ids.new()), state=line.state, **said),
         prices=tuple(
             Price(
                 price_list=price.price_list,

@@ -13,7 +13,6 @@ from banyan.kernel.ids import derived
 from banyan.modules.catalog.contract import Attribute, Category, Product
 from banyan.modules.inventory.contract import Held
 from banyan.modules.pricing.contract import Price
-from banyan.vocabulary import ProductId
 
 LONGEST_SLUG = 200
 MOST_UNITS = 10**9
@@ -94,8 +93,3 @@ def slugify(text: str) -> str:
 def digest(text: str) -> str:
     """Make a short word of a text, always the same one."""
     return derived("transfer", text).hex[:8]
-
-
-def product_id(slug: str) -> ProductId:
-    """Name a new product after its slug, so that a second run finds it."""
-    return ProductId(derived("product", slug))

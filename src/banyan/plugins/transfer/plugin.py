@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from banyan.kernel.ids import Ids
 from banyan.kernel.module import Ask, Plugin
 from banyan.modules.catalog.contract import Catalog
 from banyan.modules.inventory.contract import Inventory
@@ -40,6 +41,7 @@ async def take_in(
                 catalog=ask(Catalog),
                 pricing=ask(Pricing),
                 inventory=ask(Inventory),
+                ids=Ids(),
                 progress=progress,
                 price_list=price_list,
                 warehouse=warehouse,

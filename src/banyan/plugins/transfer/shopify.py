@@ -27,6 +27,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from banyan.kernel.contract import Value
+from banyan.kernel.ids import Ids
 from banyan.modules.catalog.contract import Category, Option, Picture, Product, Variant
 from banyan.modules.inventory.contract import Held
 from banyan.modules.pricing.contract import Price, PriceList
@@ -39,10 +40,9 @@ from banyan.plugins.transfer.listing import (
     cannot_be_kept,
     checked,
     digest,
-    product_id,
     slugify,
 )
-from banyan.vocabulary import Locale, Sku, exponent
+from banyan.vocabulary import Locale, ProductId, Sku, exponent
 
 LONGEST_SKU = 100
 LONGEST_CELL = 2**24
@@ -100,11 +100,11 @@ class Row(dict[str, str]):
         return Decimal(text) if text else None
 
 
-def read(lines: Iterable[str], terms: Terms) -> Iterator[Listing | Refusal]:
+def read(lines: Iterable[str], terms: Terms, ids: Ids) -> Iterator[Listing | Refusal]:
     """Read a file line by line, and tell each product, or why it stays out."""
     for rows in _products(_rows(lines)):
         try:
-            yield _listing(rows, terms)
+            yield _listing(rows, terms, ids)
         except Wrong as wrong:
             yield wrong.refusal
 
@@ -151,7 +151,7 @@ def _products(rows: Iterable[Row]) -> Iterator[list[Row]]:
     yield from filter(None, (product, *([one] for one in flawed)))
 
 
-def _listing(rows: list[Row], terms: Terms) -> Listing:
+def _listing(rows: list[Row], terms: Terms, ids: Ids) -> Listing:
     for row in rows:
         if row.flaw:
             raise Wrong(row.line, row.flaw)
@@ -164,7 +164,7 @@ def _listing(rows: list[Row], terms: Terms) -> Listing:
     skus = _skus(slug, sold, names)
     categories = _categories(first, terms.locale)
     product = Product(
-        id=product_id(slug),
+        id=ProductId(ids.new()),
         slug=slug,
         title=first["title"],
         state="published" if _is_published(first) else "draft",

@@ -15,6 +15,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import BinaryIO, TypeVar
 
+from banyan.kernel.ids import Ids
 from banyan.modules.catalog.contract import Catalog
 from banyan.modules.inventory.contract import Inventory, Level
 from banyan.modules.pricing.contract import Price, Pricing
@@ -46,6 +47,7 @@ async def import_products(
     catalog: Catalog,
     pricing: Pricing,
     inventory: Inventory,
+    ids: Ids,
     progress: Progress = _in_silence,
     price_list: str | None = None,
     warehouse: str | None = None,
@@ -74,10 +76,10 @@ async def import_products(
     lines = TextIOWrapper(source, "utf-8-sig", errors="surrogateescape", newline="")
     try:
         if is_json:
-            listings = jsonlines.read(lines)
+            listings = jsonlines.read(lines, ids)
         else:
             terms = await _terms(pricing, inventory, price_list, warehouse)
-            listings = shopify.read(lines, terms)
+            listings = shopify.read(lines, terms, ids)
         batches, saved = await _batches(listings), list[list[Listing]]()
         while batches:
             # While some batches are saved, those before get their prices and their stock, and the
