@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -112,7 +111,7 @@ class Planned:
         plan = await self.database.value(f"EXPLAIN (FORMAT JSON) {sql}", *values)
         self.read_whole |= {
             node["Relation Name"]
-            for node in _nodes(msgspec.json.decode(plan)[0]["Plan"])
+            for node in _nodes(plan[0]["Plan"])
             if node["Node Type"] == "Seq Scan"
         }
 

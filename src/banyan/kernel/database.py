@@ -289,6 +289,14 @@ async def _teach_types(connection: asyncpg.Connection[Record]) -> None:
         decoder=lambda told: msgspec.json.decode(told[1:]),
         format="binary",
     )
+    # What is made to be read once: text all along, at half of the cost.
+    await connection.set_type_codec(
+        "json",
+        schema="pg_catalog",
+        encoder=msgspec.json.encode,
+        decoder=msgspec.json.decode,
+        format="binary",
+    )
 
 
 async def _leave_as_it_is(_: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -46,7 +45,7 @@ class Explained:
         async with self.db.begin() as tx:
             await tx.execute(f"PREPARE asked AS {sql}")
             nothing = f"({', '.join('NULL' for _ in values)})" if values else ""
-            told = json.loads(await tx.value(f"EXPLAIN (FORMAT JSON) EXECUTE asked{nothing}"))
+            told = await tx.value(f"EXPLAIN (FORMAT JSON) EXECUTE asked{nothing}")
             await tx.execute("DEALLOCATE asked")
         self.asked += 1
         self.whole += [one for one in read_whole(told[0]["Plan"]) if one in OF_PRODUCTS]

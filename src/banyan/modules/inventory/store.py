@@ -30,7 +30,7 @@ PLACED = ("sku", "warehouse", "quantity")
 MOVED = ("id", *PLACED, "reason", "note")
 RESERVATION = """
     SELECT id, state, expires_at, coalesce((
-        SELECT jsonb_agg(jsonb_build_object(
+        SELECT json_agg(json_build_object(
             'sku', sku, 'warehouse', warehouse, 'quantity', quantity) ORDER BY sku, warehouse)
         FROM held WHERE reservation = reservations.id), '[]') AS held
     FROM reservations"""

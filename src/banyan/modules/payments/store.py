@@ -25,9 +25,9 @@ CLAIM = (
 )
 TRANSFERS = """
     coalesce((
-        SELECT jsonb_agg(jsonb_build_object(
+        SELECT json_agg(json_build_object(
             'id', t.id, 'kind', kind, 'state', t.state, 'reason', reason, 'failure', failure,
-            'amount', jsonb_build_object('amount', t.amount, 'currency', currency),
+            'amount', json_build_object('amount', t.amount, 'currency', currency),
             'at', coalesce(settled_at, begun_at)) ORDER BY begun_at, kind, t.id)
         FROM transfers AS t WHERE t.payment = payments.id), '[]') AS transfers"""
 HEAR = (
@@ -204,7 +204,7 @@ async def transfer(
     """Read a transfer."""
     row = await db.one(
         "SELECT t.id, kind, t.state, reason, failure, coalesce(settled_at, begun_at) AS at, "
-        "jsonb_build_object('amount', t.amount, 'currency', currency) AS amount "
+        "json_build_object('amount', t.amount, 'currency', currency) AS amount "
         "FROM transfers AS t JOIN payments ON payments.id = t.payment "
         "WHERE t.payment = $1 AND kind = $2 AND t.id = $3",
         payment,

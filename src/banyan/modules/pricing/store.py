@@ -58,10 +58,10 @@ async def terms(
 ) -> Terms:
     """Read all that a quote is computed from, as it was at one moment."""
     row = await db.one(
-        f"WITH offered AS ({OFFERED}), classed AS ({CLASSED}) SELECT to_jsonb(m) AS market, "
-        "to_jsonb(ARRAY(SELECT rate FROM tax_rates AS rate WHERE rate.market = m.code "
+        f"WITH offered AS ({OFFERED}), classed AS ({CLASSED}) SELECT to_json(m) AS market, "
+        "to_json(ARRAY(SELECT rate FROM tax_rates AS rate WHERE rate.market = m.code "
         "AND country IN ('*', $4, m.countries[1]) AND region IN ('*', $5))) AS rates, "
-        "to_jsonb(ARRAY(SELECT one FROM ("
+        "to_json(ARRAY(SELECT one FROM ("
         "SELECT asked.sku, amount, coalesce(tax_class, 'standard') AS tax_class "
         "FROM unnest($1::text[]) AS asked (sku) LEFT JOIN classed ON classed.sku = asked.sku "
         "LEFT JOIN offered ON offered.sku = asked.sku AND market = $3) AS one)) AS goods "
@@ -81,9 +81,9 @@ async def offers(db: Statements, skus: Sequence[Sku], moment: datetime) -> tuple
     """Read what SKUs cost at a moment; a former price is shown only where it was higher."""
     rows = await db.all(
         f"WITH offered AS ({OFFERED}) SELECT sku, market, "
-        "jsonb_build_object('amount', amount, 'currency', currency) AS price, "
+        "json_build_object('amount', amount, 'currency', currency) AS price, "
         "CASE WHEN compare_at > amount THEN "
-        "jsonb_build_object('amount', compare_at, 'currency', currency) END AS compare_at "
+        "json_build_object('amount', compare_at, 'currency', currency) END AS compare_at "
         "FROM offered ORDER BY sku, market",
         skus,
         moment,

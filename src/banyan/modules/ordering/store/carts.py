@@ -61,7 +61,7 @@ async def cart_with_weight(db: Statements, cart: CartId) -> tuple[Cart, int]:
 async def cart_with_good(db: Statements, cart: CartId, sku: Sku) -> tuple[Cart, Good | None]:
     """Read a cart, and what is known of a SKU in its open market."""
     row = await db.one(
-        f"SELECT {CART}, (SELECT jsonb_build_object('sku', g.sku, 'slug', slug, 'title', title, "
+        f"SELECT {CART}, (SELECT json_build_object('sku', g.sku, 'slug', slug, 'title', title, "
         "'words', words, 'image', image, 'options', options, 'for_sale', for_sale, "
         "'amount', (SELECT prices -> carts.market FROM offers WHERE sku = g.sku "
         "AND carts.market IN (SELECT code FROM markets WHERE open))) "

@@ -10,7 +10,7 @@ from banyan.modules.ordering.contract import Figures
 from banyan.vocabulary import MarketCode
 
 REVENUE = """
-    coalesce(jsonb_agg(jsonb_build_object('amount', amount, 'currency', currency)
+    coalesce(json_agg(json_build_object('amount', amount, 'currency', currency)
         ORDER BY currency) FILTER (WHERE amount IS NOT NULL), '[]')"""
 
 FIGURES = f"""
@@ -34,22 +34,22 @@ FIGURES = f"""
         GROUP BY day
     )
     SELECT
-        (SELECT jsonb_build_object('placed', coalesce(sum(orders), 0),
+        (SELECT json_build_object('placed', coalesce(sum(orders), 0),
             'pending', coalesce(sum(orders) FILTER (WHERE state = 'pending'), 0),
             'confirmed', coalesce(sum(orders) FILTER (WHERE state = 'confirmed'), 0),
             'canceled', coalesce(sum(orders) FILTER (WHERE state = 'canceled'), 0),
             'failed', coalesce(sum(orders) FILTER (WHERE state = 'failed'), 0))
         FROM sold) AS orders,
         (SELECT {REVENUE} FROM kept) AS revenue,
-        (SELECT coalesce(jsonb_agg(jsonb_build_object('amount', average, 'currency', currency)
+        (SELECT coalesce(json_agg(json_build_object('amount', average, 'currency', currency)
             ORDER BY currency), '[]') FROM kept) AS average,
-        (SELECT jsonb_build_object('opened', count(*),
+        (SELECT json_build_object('opened', count(*),
             'filled', count(*) FILTER (WHERE stage >= 1),
             'addressed', count(*) FILTER (WHERE stage >= 2),
             'ordered', count(*) FILTER (WHERE stage >= 3))
         FROM carts
         WHERE opened_at >= $1 AND opened_at < $2 AND ($4::text IS NULL OR market = $4)) AS carts,
-        (SELECT coalesce(jsonb_agg(daily ORDER BY day), '[]') FROM daily) AS days"""
+        (SELECT coalesce(json_agg(daily ORDER BY day), '[]') FROM daily) AS days"""
 
 
 async def figures(

@@ -13,9 +13,9 @@ CARD = """
     SELECT slug, title, image,
         translated(btrim(image_alt), vocabulary(glossary, locale)) AS image_alt,
         brand, category, available, varies AS price_varies,
-        jsonb_build_object('amount', amount, 'currency', currency) AS price,
+        json_build_object('amount', amount, 'currency', currency) AS price,
         CASE WHEN compare_at IS NOT NULL THEN
-            jsonb_build_object('amount', compare_at, 'currency', currency) END AS compare_at"""
+            json_build_object('amount', compare_at, 'currency', currency) END AS compare_at"""
 
 # A category looks like the newest of its products, of which the first few are looked at.
 BRANCHES = """, branches AS NOT MATERIALIZED (
@@ -39,5 +39,5 @@ BRANCH = "slug, title, parent, count, image"
 TOLD = """
     SELECT coalesce(visit.market, '') AS market, coalesce(visit.locale, '') AS locale,
         coalesce(visit.tax_inclusive, false) AS tax_inclusive,
-        (SELECT coalesce(jsonb_agg(item), '[]') FROM items AS item) AS items"""
+        (SELECT coalesce(json_agg(item), '[]') FROM items AS item) AS items"""
 ALWAYS = " FROM (SELECT) AS always LEFT JOIN visit ON true"

@@ -111,22 +111,22 @@ COUNTED_CHOSEN = f"""), counted AS (
     )"""
 HEAD = f"""
     SELECT slug, title, coalesce((
-            SELECT jsonb_agg(jsonb_build_object('slug', above.slug, 'title', above.title)
+            SELECT json_agg(json_build_object('slug', above.slug, 'title', above.title)
                 ORDER BY position)
             FROM branches AS above
             WHERE above.slug = ANY (here.path) AND above.slug <> here.slug), '[]') AS crumbs,
         coalesce((
-            SELECT jsonb_agg((SELECT to_jsonb(branch) FROM (SELECT {BRANCH}) AS branch)
+            SELECT json_agg((SELECT to_json(branch) FROM (SELECT {BRANCH}) AS branch)
                 ORDER BY position)
             FROM branches AS below WHERE below.parent = here.slug), '[]') AS children
     FROM branches AS here WHERE slug = $4::text"""
 ANSWER = f"""
     SELECT visit.market, visit.locale, visit.currency, visit.tax_inclusive,
-        (SELECT to_jsonb(head) FROM ({HEAD}) AS head) AS category,
-        (SELECT coalesce(jsonb_agg(jsonb_build_object(
+        (SELECT to_json(head) FROM ({HEAD}) AS head) AS category,
+        (SELECT coalesce(json_agg(json_build_object(
             'key', key::text, 'product', product, 'card', card)), '[]')
         FROM items CROSS JOIN LATERAL ({CARD}) AS card) AS hits,
-        (SELECT coalesce(jsonb_agg(jsonb_build_object(
+        (SELECT coalesce(json_agg(json_build_object(
             'code', split_part(token, ':', 1), 'value', substr(token, strpos(token, ':') + 1),
             'label', coalesce(
                 worded(categories.title, visit.locale), worded(categories.title, visit.main), slug,
@@ -137,12 +137,12 @@ ANSWER = f"""
         LEFT JOIN attributes ON facet AND code = split_part(token, ':', 1)
         WHERE token LIKE '%:%' AND (token NOT LIKE 'category:%'
             OR path[cardinality(path) - 1] IS NOT DISTINCT FROM $4::text)) AS counted,
-        (SELECT coalesce(jsonb_object_agg(token, coalesce(said, label)), '{{}}')
+        (SELECT coalesce(json_object_agg(token, coalesce(said, label)), '{{}}')
         FROM counted WHERE token <> '' AND token NOT LIKE '%:%') AS options,
         coalesce((SELECT listed FROM counted WHERE token = ''), 0) AS total,
         coalesce((SELECT count FROM counted WHERE token = '') >= $10, false)
             OR (SELECT more FROM cut) AS uncounted,
-        (SELECT coalesce(jsonb_agg(jsonb_build_object(
+        (SELECT coalesce(json_agg(json_build_object(
             'code', code, 'unit', unit, 'choices', choices,
             'title', coalesce(worded(title, visit.locale), worded(title, visit.main), code))), '[]')
         FROM attributes WHERE facet) AS attributes

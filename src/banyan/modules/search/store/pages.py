@@ -14,15 +14,15 @@ from banyan.modules.search.store.words import BEST
 
 # Variants are looked up one by one: nobody knows ahead how few they are.
 VARIANTS = f"""
-    SELECT jsonb_agg(jsonb_build_object(
+    SELECT json_agg(json_build_object(
         'sku', named.sku, 'options', (
-            SELECT coalesce(jsonb_object_agg(
+            SELECT coalesce(json_object_agg(
                 translated(key, vocabulary), translated(value, vocabulary)), '{{}}')
             FROM jsonb_each_text(variant -> 'options')),
         'price', CASE WHEN offers.amount IS NOT NULL THEN
-            jsonb_build_object('amount', offers.amount, 'currency', offers.currency) END,
+            json_build_object('amount', offers.amount, 'currency', offers.currency) END,
         'compare_at', CASE WHEN offers.compare_at IS NOT NULL THEN
-            jsonb_build_object('amount', offers.compare_at, 'currency', offers.currency) END,
+            json_build_object('amount', offers.compare_at, 'currency', offers.currency) END,
         'available', offers.amount IS NOT NULL AND {SELLABLE},
         'left', CASE WHEN offers.amount IS NOT NULL AND NOT backorder
             AND stock.available BETWEEN 1 AND $4 THEN stock.available END) ORDER BY place)
@@ -34,22 +34,22 @@ VARIANTS = f"""
     LEFT JOIN LATERAL (SELECT * FROM stock WHERE sku = named.sku LIMIT 1) AS stock ON true"""
 
 OPTIONS = """
-    SELECT jsonb_agg(jsonb_build_object('name', translated(option ->> 'name', vocabulary),
+    SELECT json_agg(json_build_object('name', translated(option ->> 'name', vocabulary),
         'values', (
-            SELECT jsonb_agg(translated(value, vocabulary) ORDER BY rank)
+            SELECT json_agg(translated(value, vocabulary) ORDER BY rank)
             FROM jsonb_array_elements_text(option -> 'values')
                 WITH ORDINALITY AS picks (value, rank)
         )) ORDER BY place)
     FROM jsonb_array_elements(told -> 'options') WITH ORDINALITY AS options (option, place)"""
 
 PICTURES = """
-    SELECT jsonb_agg(jsonb_build_object('url', picture ->> 'url',
+    SELECT json_agg(json_build_object('url', picture ->> 'url',
         'alt', translated(picture ->> 'alt', vocabulary)) ORDER BY place)
     FROM jsonb_array_elements(told -> 'pictures') WITH ORDINALITY AS pictures (picture, place)"""
 
 # A choice is called what its attribute says, a text what the product says.
 ATTRIBUTES = """
-    SELECT jsonb_agg(jsonb_build_object('code', code, 'unit', unit,
+    SELECT json_agg(json_build_object('code', code, 'unit', unit,
         'value', coalesce(to_jsonb(coalesce(
             vocabulary(glossary, locale) ->> (value #>> '{}'),
             vocabulary ->> (value #>> '{}'))), value),
@@ -57,7 +57,7 @@ ATTRIBUTES = """
     FROM jsonb_each(told -> 'attributes') JOIN attributes ON code = key"""
 
 CATEGORIES = """
-    SELECT jsonb_agg(jsonb_build_object('slug', slug,
+    SELECT json_agg(json_build_object('slug', slug,
         'title', coalesce(worded(title, locale), worded(title, main), slug)) ORDER BY place)
     FROM unnest((SELECT path FROM categories WHERE slug = told #>> '{categories,0}'))
         WITH ORDINALITY AS steps (slug, place)
@@ -73,7 +73,7 @@ PAGE = f"""{VISIT}
             FROM jsonb_each(told -> 'translations')), locale), told ->> 'description')
             AS description,
         CASE WHEN amount IS NOT NULL THEN
-            jsonb_build_object('amount', amount, 'currency', listings.currency) END AS price,
+            json_build_object('amount', amount, 'currency', listings.currency) END AS price,
         coalesce(available, false) AS available,
         coalesce(({VARIANTS}), '[]') AS variants,
         coalesce(({OPTIONS}), '[]') AS options,

@@ -10,11 +10,11 @@ from banyan.modules.search.contract import ProductCard, Shelf, Told
 from banyan.modules.search.store.cards import ALWAYS, BRANCH, BRANCHES, CARD, SHOWN, TOLD
 from banyan.modules.search.store.visits import VISIT
 
-CARDS = f"SELECT jsonb_agg(card) AS cards FROM shown CROSS JOIN LATERAL ({CARD}) AS card"
+CARDS = f"SELECT json_agg(card) AS cards FROM shown CROSS JOIN LATERAL ({CARD}) AS card"
 
 # Of each category the newest thousand are looked at, should few of them be for sale in the market.
 SHELVES = f"""{VISIT}{BRANCHES}, shelves AS (
-        SELECT -1 AS position, NULL::jsonb AS category, '' AS title, cards
+        SELECT -1 AS position, NULL::json AS category, '' AS title, cards
         FROM (
             WITH shown AS (
                 SELECT {SHOWN} FROM visit, listings JOIN documents USING (product)
@@ -22,7 +22,7 @@ SHELVES = f"""{VISIT}{BRANCHES}, shelves AS (
                 ORDER BY product DESC LIMIT $3)
             {CARDS}) AS newest
         UNION ALL
-        SELECT position, (SELECT to_jsonb(branch) FROM (SELECT {BRANCH}) AS branch), title, cards
+        SELECT position, (SELECT to_json(branch) FROM (SELECT {BRANCH}) AS branch), title, cards
         FROM branches CROSS JOIN LATERAL (
             WITH shown AS (
                 SELECT {SHOWN} FROM (
