@@ -36,6 +36,8 @@ from tests.modules.search.examples import (
     stock,
 )
 
+PATIENCE = 5
+"""How often a rebuild is given another minute, should the machine be busy."""
 LARGE = {"documents", "listings", "offers", "places", "pricings", "products", "stock"}
 
 # Told by hand, because so many events would take a while: 3,000 products, 30 in each category.
@@ -73,7 +75,12 @@ async def fill(shop: Bench, server: Server, statements: str) -> None:
     """Add facts by hand, make the documents, and let PostgreSQL learn what there is."""
     for statement in statements.split(";"):
         await database(shop).value(statement)
-    rebuilt = await shop.ask(Search).rebuild(rebuild=shop.app.ids.new())
+    rebuild = shop.app.ids.new()
+    for _ in range(PATIENCE):
+        rebuilt = await shop.ask(Search).rebuild(rebuild=rebuild)
+        if rebuilt.state == "done":
+            break
+        await shop.pass_time(60)
     assert rebuilt.state == "done"
     name = await database(shop).value("SELECT current_database()")
     administrator = await asyncpg.connect(server.address(name))
