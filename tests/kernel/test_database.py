@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from banyan.kernel.database import where
+from banyan.kernel.ids import SeededIds
 from banyan.kernel.link import direct
 from banyan.kernel.module import Module
 from banyan.kernel.settings import Misconfigured
@@ -109,3 +111,23 @@ async def test_a_migration_that_fails_is_told_and_leaves_nothing(
             raise AssertionError("unreachable")
 
     assert "postgres:" not in str(told.value)
+
+
+async def test_what_types_are_made_of_is_asked_once_and_not_over_each_connection(
+    two: Bench,
+) -> None:
+    asked: list[str] = []
+    for _ in range(2):
+        connection = await two.app.rooms["pond"].database.connect()
+        try:
+            connection.add_query_logger(lambda query: asked.append(query.query))
+            rows = await connection.fetch(
+                "SELECT * FROM unnest($1::uuid[], $2::jsonb[], $3::date[]) AS told (id, body, day)",
+                [SeededIds().new()],
+                [{"times": 1}],
+                [date(2026, 1, 1)],
+            )
+        finally:
+            await connection.close()
+        assert [row["body"] for row in rows] == [{"times": 1}]
+    assert len([query for query in asked if "pg_type" in query]) <= 1

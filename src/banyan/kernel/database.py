@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import asyncpg
@@ -59,7 +60,7 @@ class Database:
         *,
         clock: Clock,
         ids: Ids,
-        size: int = 4,
+        size: int = 3,
         instance: str = "",
         replica: str | None = None,
         replication: ReplicaSettings | None = None,
@@ -94,7 +95,9 @@ class Database:
 
     async def connect(self) -> asyncpg.Connection[Record]:
         """Open a connection outside of the pool, for what must not starve when the pool does."""
-        connection = await asyncpg.connect(self._dsn, server_settings=self._settings())
+        connection = await asyncpg.connect(
+            self._dsn, connection_class=_Connection, server_settings=self._settings()
+        )
         await _teach_types(connection)
         return connection
 
@@ -224,6 +227,7 @@ class Database:
     ) -> asyncpg.Pool[Record]:
         return await asyncpg.create_pool(
             dsn,
+            connection_class=_Connection,
             min_size=least,
             max_size=self._size,
             max_inactive_connection_lifetime=IDLE_SECONDS,
@@ -240,6 +244,26 @@ class Database:
             "idle_in_transaction_session_timeout": "30s",
         }
 
+
+class _Connection(asyncpg.Connection):
+    """Asks once in a process what PostgreSQL's own types are made of: they are always the same.
+
+    asyncpg asks anew over each connection, which costs as much as ten statements.
+    """
+
+    async def _introspect_types(self, types: Iterable[int], *how: Any) -> Any:
+        asked = frozenset(types)
+        if asked in _known_types:
+            return _known_types[asked], _KNOWN
+        found, asking = await super()._introspect_types(asked, *how)  # type: ignore[misc]
+        if max(asked) < _FIXED_OIDS:
+            _known_types[asked] = found
+        return found, asking
+
+
+_FIXED_OIDS = 10_000
+_KNOWN = SimpleNamespace(name="known")
+_known_types: dict[frozenset[int], Any] = {}
 
 Note = tuple[Database, Callable[[Transaction], None]]
 

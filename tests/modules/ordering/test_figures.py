@@ -6,14 +6,11 @@ from datetime import UTC, date, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import httpx
 import pytest
 
-from banyan.kernel.database import Database
 from banyan.kernel.http import build
 from banyan.kernel.security import Caller, Gate
-from banyan.kernel.testing import Server
 from banyan.modules.ordering.contract import (
     Day,
     Figures,
@@ -21,8 +18,6 @@ from banyan.modules.ordering.contract import (
     PaymentRefused,
     UnknownTimeZone,
 )
-from banyan.modules.ordering.store import figures, orders
-from banyan.modules.ordering.store.orders import Sought
 from banyan.vocabulary import CartId, MarketCode, Money
 from tests.modules.ordering.conftest import LAMP, Shop
 
@@ -207,68 +202,3 @@ async def test_figures_and_found_orders_can_be_asked_for_over_http(shop: Shop) -
     assert vague.json() == told.json(), "a time without an offset is one in UTC"
     assert [one["number"] for one in found.json()["items"]] == ["1001"]
     assert none.json()["items"] == []
-
-
-MANY = """
-    INSERT INTO orders (id, number, state, cart, market, locale, currency, email, shipping_address,
-        billing_address, shipping_method, lines, totals, total, payment, placed_at, confirmed_at)
-    SELECT lpad(to_hex(n), 32, '0')::uuid, n, 'confirmed', gen_random_uuid(), 'm-' || n % 50, 'en',
-        'EUR', 'shopper-' || n || '@example.com', '{}', '{}', '', '[]', '{}', n,
-        gen_random_uuid(), now() - n * interval '1 hour', now()
-    FROM generate_series(5000, 9999) AS n;
-    INSERT INTO carts (id, market, locale, currency, lines, totals, opened_at, changed_at)
-    SELECT gen_random_uuid(), 'eu', 'en', 'EUR', '[]', '{}', now() - n * interval '1 hour', now()
-    FROM generate_series(5000, 9999) AS n"""
-
-
-class Explained:
-    """Keeps how the database was going to answer; of a list it finds nothing."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.plans: list[str] = []
-
-    async def one(self, sql: str, *values: object) -> Any:  # noqa: ANN401 - as the database does
-        """Return the first row."""
-        await self._explain(sql, *values)
-        return await self.database.one(sql, *values)
-
-    async def all(self, sql: str, *values: object) -> Any:  # noqa: ANN401 - as the database does
-        """Return all rows."""
-        await self._explain(sql, *values)
-        return []
-
-    async def value(self, sql: str, *values: object) -> Any:  # noqa: ANN401 - as the database does
-        """Return the first column of the first row."""
-        await self._explain(sql, *values)
-        return await self.database.value(sql, *values)
-
-    async def _explain(self, sql: str, *values: object) -> None:
-        rows = await self.database.all(f"EXPLAIN {sql}", *values)
-        self.plans.append("\n".join(row[0] for row in rows))
-
-
-async def test_neither_a_list_nor_the_figures_read_every_order(shop: Shop, server: Server) -> None:
-    for statement in MANY.split(";"):
-        await shop.service.db.value(statement)
-    owner = await asyncpg.connect(
-        server.address(await shop.service.db.value("SELECT current_database()"))
-    )
-    await owner.execute("ANALYZE ordering.orders")
-    await owner.execute("ANALYZE ordering.carts")
-    await owner.close()
-    explained = Explained(shop.service.db)
-
-    for sought in (
-        Sought(),
-        Sought(state="pending"),
-        Sought(number="77"),
-        Sought(email="Shopper-7000@example.com"),
-        Sought(market=MarketCode("m-7")),
-    ):
-        await orders.orders(explained, sought, 25)
-    newest = await shop.service.db.value("SELECT max(placed_at) FROM orders")
-    await figures.figures(explained, newest - DAY, newest + DAY, "UTC", None)
-
-    assert len(explained.plans) == 6
-    assert [plan for plan in explained.plans if "Seq Scan" in plan] == []

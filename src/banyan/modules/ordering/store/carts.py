@@ -49,10 +49,11 @@ async def cart(db: Statements, cart: CartId) -> Cart:
 
 async def cart_with_weight(db: Statements, cart: CartId) -> tuple[Cart, int]:
     """Read a cart, and what its lines weigh, in grams."""
+    # One by one: nobody knows ahead how few lines there are, so a join would read all goods.
     row = await db.one(
-        f"SELECT {CART}, (SELECT coalesce(sum(weight_grams * (line -> 'quantity')::bigint), 0) "
-        "FROM jsonb_array_elements(lines) AS line JOIN goods ON sku = line ->> 'sku') AS weight "
-        "FROM carts WHERE id = $1",
+        f"SELECT {CART}, (SELECT coalesce(sum((line -> 'quantity')::bigint * "
+        "(SELECT weight_grams FROM goods WHERE sku = line ->> 'sku')), 0) "
+        "FROM jsonb_array_elements(lines) AS line) AS weight FROM carts WHERE id = $1",
         cart,
     )
     return _cart(cart, row), int(row["weight"]) if row else 0
