@@ -32,7 +32,6 @@ class TooFar(Problem, status=409):
     """No frog leaps that far."""
 
     times: int
-    song: str = ""
 
 
 @contract("pond")

@@ -120,7 +120,8 @@ class Intake:
     async def _save(self, listings: list[Listing]) -> list[Listing]:
         """Save products that are new or different, and return all but those that cannot be saved.
 
-        Each that cannot costs a call more.
+        Each that cannot costs a call more; what is taken is looked up again, as somebody else may
+        have made it meanwhile.
         """
         known = await self._known(listings)
         listings = [_recognized(listing, known) for listing in listings]
@@ -135,12 +136,13 @@ class Intake:
             except (InvalidProduct, Taken) as no:
                 culprit = next(one for one in reversed(wanted) if one.product.id == no.product)
                 listings.remove(culprit)
-                known |= await self._known([culprit])
+                if isinstance(no, Taken):
+                    known |= await self._known([culprit])
                 again = _recognized(culprit, known)
                 if again.product.id == culprit.product.id:
                     self._refuse(*_complaint(culprit, no))
                 else:
-                    listings.append(again)  # Somebody else has made it meanwhile.
+                    listings.append(again)
             else:
                 self._count(saved, known)
                 break
